@@ -1,0 +1,1 @@
+"""Designed against actual: the design language, alignments, deviations, promises and log figures."""

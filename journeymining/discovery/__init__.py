@@ -1,0 +1,1 @@
+"""What journeys look like: directly-follows, variants, touchpoints, channel switches, process models."""

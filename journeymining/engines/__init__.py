@@ -1,0 +1,1 @@
+"""The prepared log, and where analyses run on it."""

@@ -1,0 +1,1 @@
+"""What customers said, on the journeys they said it about."""

@@ -1,0 +1,1 @@
+"""One customer across channels: keys, stitching, and how sure we are."""

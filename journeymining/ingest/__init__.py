@@ -1,0 +1,1 @@
+"""Source records become events: connector specs, readers, mapping, and what was rejected."""

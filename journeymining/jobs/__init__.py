@@ -1,0 +1,1 @@
+"""The whole job, from its file to the folder of a run."""

@@ -1,0 +1,1 @@
+"""Events become journeys: touchpoint rules, phases, cutting, filters."""

@@ -1,0 +1,1 @@
+"""Which paths go with loyalty, said no louder than the data allow."""

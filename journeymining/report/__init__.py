@@ -1,0 +1,1 @@
+"""The tables of a run as pictures and one self-contained page."""

@@ -1,0 +1,1 @@
+"""Raw logs of a made-up company with planted truths, from a seed."""

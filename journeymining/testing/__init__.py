@@ -1,0 +1,1 @@
+"""Checks that others can run on their own connectors."""
