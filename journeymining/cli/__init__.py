@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from journeymining import __version__
-from journeymining.exceptions import JourneyMiningError
+from journeymining.exceptions import JourneyMiningError, did_you_mean
 
 # Name -> what it does. The module is journeymining.cli.<name>, its command is called `command`.
 COMMANDS = {
@@ -59,8 +59,6 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Guess what was meant by a command that does not exist."""
-        from journeymining.exceptions import did_you_mean
-
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             ctx.fail(f"No such command '{args[0]}'.{did_you_mean(args[0], COMMANDS)} See 'journeymining --help'.")
         return super().resolve_command(ctx, args)
