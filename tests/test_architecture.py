@@ -19,7 +19,7 @@ LAYERS = [
     {"ingest"},
     {"engines"},
     {"eventlog"},
-    {"documents", "durations"},
+    {"documents", "writing"},
     {"exceptions"},
 ]
 LEVEL = {name: level for level, group in enumerate(LAYERS) for name in group}
