@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from journeymining.durations import parse_duration, write_duration
 from journeymining.exceptions import UsageError
-from journeymining.journeys.durations import parse_duration, write_duration
 
 
 @pytest.mark.parametrize(
