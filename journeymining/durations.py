@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from typing import Annotated
+
+from pydantic import BeforeValidator
 
 from journeymining.exceptions import UsageError
 
@@ -79,3 +82,9 @@ def write_duration(duration: timedelta) -> str:
             number = duration // UNITS[unit]
             return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
     return f"{duration.total_seconds():g} seconds"
+
+
+Duration = Annotated[
+    timedelta, BeforeValidator(lambda given: given if isinstance(given, timedelta) else parse_duration(given))
+]
+"""The type of a duration in a pydantic model; a bare number is refused there too."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from journeymining.durations import parse_duration
+from journeymining.durations import Duration
 from journeymining.exceptions import did_you_mean
 
 STRENGTH = {
@@ -48,9 +48,7 @@ class IdentityConfig(BaseModel):
     """Kinds to stitch on, strongest first. The first is unique: two of its values are never one customer."""
     at_most: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     """Customers that may share one value of a kind; 5 for a kind that is not named."""
-    back_window: Annotated[
-        timedelta, BeforeValidator(lambda given: parse_duration(given) if _is_text(given) else given)
-    ] = DEFAULT_BACK_WINDOW
+    back_window: Duration = DEFAULT_BACK_WINDOW
     """How long before the first log-in an anonymous use of a device or cookie still is the same customer."""
     pseudonymise: bool = True
     """Whether identifiers are replaced by keyed hashes before anything is written."""
@@ -70,11 +68,6 @@ class IdentityConfig(BaseModel):
     @classmethod
     def _limits_are_of_kinds(cls, at_most: dict[str, int]) -> dict[str, int]:
         return {_kind(kind): limit for kind, limit in at_most.items()}
-
-
-def _is_text(given: object) -> bool:
-    # A bare number would be read as seconds by pydantic: nobody can tell its unit, so it is refused like other texts.
-    return not isinstance(given, timedelta)
 
 
 def _kind(name: str) -> str:

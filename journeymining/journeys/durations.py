@@ -1,5 +1,5 @@
-"""Durations of the journeys section; written at the top of the package because identity, further down, needs them too."""
+"""Durations, as the journeys section writes them; defined at the top of the package, as identity reads them too."""
 
-from journeymining.durations import parse_duration, write_duration
+from journeymining.durations import Duration, parse_duration, write_duration
 
-__all__ = ["parse_duration", "write_duration"]
+__all__ = ["Duration", "parse_duration", "write_duration"]
