@@ -1,1 +1,1 @@
-"""The prepared log, and where analyses run on it."""
+"""Where analyses run: the log is shuffled once, then every analysis is a kernel on buckets."""

@@ -1,0 +1,364 @@
+"""The prepared log: events brought together by journey, in order, in small integers, once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import polars as pl
+import pyarrow as pa
+
+from journeymining import __version__
+from journeymining.engines.columns import CODED
+from journeymining.engines.partition import Shuffle, sort_buckets, suitable_buckets
+from journeymining.exceptions import InputError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+logger = logging.getLogger(__name__)
+
+FORMAT = 1
+MOST_BUCKETS = 1024
+
+Partial = TypeVar("Partial")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A part of the log that holds whole journeys; what a kernel works on.
+
+    ``events`` has the columns that were asked for, one row per event, sorted by journey, time, source order and event
+    id: the next event of a journey is the next row. ``journeys`` has one row per journey, in the order of its code.
+    """
+
+    number: int
+    directory: Path
+    columns: tuple[str, ...] | None = None
+
+    @cached_property
+    def events(self) -> pl.DataFrame:
+        """The events of the bucket, see `journeymining.engines.columns.EVENTS`."""
+        columns = None if self.columns is None else list(self.columns)
+        return pl.read_parquet(self.directory / "events.parquet", columns=columns)
+
+    @cached_property
+    def journeys(self) -> pl.DataFrame:
+        """The journeys of the bucket, see `journeymining.engines.columns.JOURNEYS`."""
+        return pl.read_parquet(self.directory / "journeys.parquet")
+
+
+class PreparedLog:
+    """An event log that is ready for analysis; made by `prepare`, opened again by `PreparedLog.open`.
+
+    Used as a context, it removes its folder at the end if the folder was temporary.
+    """
+
+    def __init__(self, directory: Path, *, threads: int | None = None, temporary: bool = False) -> None:
+        self.directory = directory
+        self.threads = threads or os.cpu_count() or 1
+        self._temporary = temporary
+        self.manifest: dict[str, Any] = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
+        self.dictionaries: dict[str, list[str]] = json.loads(
+            (directory / "dictionaries.json").read_text(encoding="utf-8")
+        )
+
+    @classmethod
+    def open(cls, directory: str | Path, *, threads: int | None = None) -> PreparedLog:
+        """Open a log that was prepared before.
+
+        Raises
+        ------
+        InputError
+            If the folder holds no prepared log, or one of another format.
+        """
+        directory = Path(directory)
+        if not (directory / "manifest.json").is_file():
+            raise InputError(f"{directory} holds no prepared log: manifest.json is missing. Make one with prepare().")
+        log = cls(directory, threads=threads)
+        if log.manifest.get("format") != FORMAT:
+            raise InputError(
+                f"{directory} has format {log.manifest.get('format')}, this version reads {FORMAT}: prepare it again."
+            )
+        return log
+
+    @property
+    def activities(self) -> list[str]:
+        """Names of the activities in alphabetical order; the code of an activity is its index."""
+        return self.dictionaries["activity"]
+
+    @property
+    def channels(self) -> list[str]:
+        """Names of the channels in alphabetical order; an event without one has code -1."""
+        return self.dictionaries["channel"]
+
+    @property
+    def phases(self) -> list[str]:
+        """Names of the phases in alphabetical order; an event without one has code -1."""
+        return self.dictionaries["phase"]
+
+    @property
+    def statuses(self) -> list[str]:
+        """Statuses in alphabetical order; an event without one has code -1."""
+        return self.dictionaries["status"]
+
+    @property
+    def resources(self) -> list[str]:
+        """Resources in alphabetical order; an event without one has code -1."""
+        return self.dictionaries["resource"]
+
+    @property
+    def event_count(self) -> int:
+        """Number of events."""
+        return int(self.manifest["events"])
+
+    @property
+    def journey_count(self) -> int:
+        """Number of journeys."""
+        return int(self.manifest["journeys"])
+
+    @property
+    def bucket_paths(self) -> list[Path]:
+        """Folders of the buckets, each with ``events.parquet`` and ``journeys.parquet``."""
+        return [self.directory / f"bucket={number:03d}" for number in range(self.manifest["buckets"])]
+
+    def code(self, column: str, name: str) -> int:
+        """Return the code of a name in a coded column, or -2 if the log does not have it."""
+        names = self.dictionaries[column]
+        return names.index(name) if name in names else -2
+
+    def run(
+        self,
+        kernel: Callable[[Bucket], Partial],
+        merge: Callable[[list[Partial]], Result],
+        *,
+        columns: Sequence[str] | None = None,
+    ) -> Result:
+        """Run a kernel on every bucket, on threads, and merge the partial results in the order of the buckets.
+
+        Parameters
+        ----------
+        kernel : callable
+            From a `Bucket` to a small partial result; must not depend on other buckets.
+        merge : callable
+            From the list of partial results, in bucket order, to the result.
+        columns : sequence of str, default all
+            The columns of ``bucket.events`` that the kernel needs; fewer are read faster.
+
+        Examples
+        --------
+        >>> with prepare(example_log()) as log:
+        ...     log.run(lambda bucket: bucket.events.height, sum, columns=["journey"])
+        4
+        """
+        chosen = None if columns is None else tuple(columns)
+        todo = [Bucket(number, path, chosen) for number, path in enumerate(self.bucket_paths)]
+        if len(todo) == 1 or self.threads == 1:
+            return merge([kernel(bucket) for bucket in todo])
+        with ThreadPoolExecutor(min(self.threads, len(todo))) as pool:
+            return merge(list(pool.map(kernel, todo)))
+
+    def trace(self, keep: Callable[[Bucket], pl.Series]) -> pl.DataFrame:
+        """Return the events behind a number.
+
+        Parameters
+        ----------
+        keep : callable
+            From a bucket to one boolean per row of ``bucket.events``.
+
+        Returns
+        -------
+        polars.DataFrame
+            ``journey_id``, ``event_id``, ``activity``, ``channel``, ``timestamp``: one row per event, by bucket,
+            journey and order within the journey.
+        """
+
+        def kernel(bucket: Bucket) -> pl.DataFrame:
+            return (
+                bucket.events.filter(keep(bucket))
+                .join(bucket.journeys.select("journey", "journey_id"), on="journey", maintain_order="left")
+                .select(
+                    "journey_id",
+                    "event_id",
+                    self.names("activity"),
+                    self.names("channel"),
+                    pl.from_epoch("time", time_unit="us").dt.replace_time_zone("UTC").alias("timestamp"),
+                )
+            )
+
+        return self.run(kernel, lambda parts: pl.concat(parts))
+
+    def names(self, column: str) -> pl.Expr:
+        """Return the expression that turns the codes of a column into names, -1 into null."""
+        names = self.dictionaries[column]
+        return pl.col(column).replace_strict(list(range(len(names))), names, default=None, return_dtype=pl.String)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the folder if it was temporary."""
+        if self._temporary:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def prepare(
+    log: pa.Table | str | Path | Sequence[str | Path],
+    directory: str | Path | None = None,
+    *,
+    buckets: int | None = None,
+    memory_limit: str | None = None,
+    threads: int | None = None,
+    journeys: pa.Table | None = None,
+    force: bool = False,
+) -> PreparedLog:
+    """Bring the events of every journey together and in order, once, so that every analysis is local to a journey.
+
+    Parameters
+    ----------
+    log : Table, or Parquet file, folder or files; one row per event
+        An event log, see `journeymining.eventlog.schema`. Rows may be in any order.
+    directory : path, default a temporary folder
+        Where the prepared log is kept. A temporary one is removed when the log is closed: use it in ``with``.
+    buckets : int, default about half a million events each
+        A power of two, at most 1024.
+    memory_limit : str, default DuckDB's
+        For the partitioning, such as ``"2GB"``; beyond it goes to disk. Sorting holds ``threads`` buckets in memory.
+    threads : int, default all cores
+        How many buckets are worked on at a time.
+    journeys : Table, one row per journey, optional
+        ``journey_id`` and the flags ``open`` and ``left_truncated``; unknown flags are null.
+    force : bool
+        Replace a folder that exists.
+
+    Returns
+    -------
+    PreparedLog
+        Equal buckets, code for code, whatever the order of the rows, the number of files or of threads. Ties in time
+        are broken by source order (events without one first), then event id; how often is in the manifest
+        (``tied``, ``ordered_by_event_id``).
+
+    Raises
+    ------
+    EmptyLogError
+        If there are no events.
+    InputError
+        If a required column or value is missing, a timestamp is not in UTC microseconds, or a journey has events of
+        more than one customer.
+    UsageError
+        If the folder exists and ``force`` is not given, or the number of buckets is no power of two.
+
+    Examples
+    --------
+    >>> with prepare(example_log()) as log:
+    ...     log.activities, log.event_count, log.journey_count
+    (['call', 'order', 'pay'], 4, 2)
+    """
+    if buckets is not None and (buckets < 1 or buckets > MOST_BUCKETS or buckets & (buckets - 1)):
+        raise UsageError(f"buckets is {buckets}; a power of two from 1 to {MOST_BUCKETS} is needed.")
+    target = None if directory is None else Path(directory)
+    if target is not None and target.exists() and not force:
+        raise UsageError(f"{target} exists; choose another folder, or force to replace it.")
+    if target is not None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=".prepared-", dir=None if target is None else target.parent))
+    try:
+        _write(log if isinstance(log, pa.Table) else _files(log), folder, buckets, memory_limit, threads, journeys)
+        if target is not None:
+            _move(folder, target)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return PreparedLog(target or folder, threads=threads, temporary=target is None)
+
+
+def example_log() -> pa.Table:
+    """Return a log of two journeys, for examples."""
+    from journeymining.eventlog.schema import REQUIRED
+
+    rows = [
+        ("1", "ann", "a", "order", 0, "web"),
+        ("2", "ann", "a", "pay", 60, "web"),
+        ("3", "bob", "b", "order", 0, "web"),
+        ("4", "bob", "b", "call", 30, "phone"),
+    ]
+    names = ("event_id", "customer_id", "journey_id", "activity", "timestamp", "channel")
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    columns[4] = [seconds * 1_000_000 for seconds in columns[4]]
+    table = {name: pa.array(column) for name, column in zip(names, columns, strict=True)}
+    table["source"] = pa.array(["shop"] * len(rows))
+    return pa.table({field.name: table[field.name].cast(field.type) for field in REQUIRED}, schema=REQUIRED)
+
+
+def _write(
+    source: pa.Table | list[Path],
+    folder: Path,
+    buckets: int | None,
+    memory_limit: str | None,
+    threads: int | None,
+    journeys: pa.Table | None,
+) -> None:
+    shuffle = Shuffle(source, folder, memory_limit=memory_limit, threads=threads)
+    try:
+        buckets = buckets or suitable_buckets(shuffle.count())
+        dictionaries = shuffle.dictionaries()
+        shuffle.partition(buckets)
+    finally:
+        shuffle.close()
+    contents = sort_buckets(folder, buckets, journeys=journeys, threads=threads)
+    for scratch in ("parts", "spill"):
+        shutil.rmtree(folder / scratch, ignore_errors=True)
+    (folder / "dictionaries.json").write_text(json.dumps(dictionaries, ensure_ascii=False, indent=1), encoding="utf-8")
+    digest = hashlib.sha256(json.dumps([dictionaries, [c["digest"] for c in contents]]).encode()).hexdigest()
+    totals = {key: sum(int(c[key]) for c in contents) for key in ("events", "journeys", "tied", "ordered_by_event_id")}
+    manifest = {
+        "format": FORMAT,
+        "journeymining": __version__,
+        "buckets": buckets,
+        **totals,
+        "distinct": {column: len(dictionaries[column]) for column in CODED},
+        "digest": digest,
+        "contents": contents,
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    logger.info("Prepared %d events of %d journeys in %d buckets.", totals["events"], totals["journeys"], buckets)
+
+
+def _files(log: str | Path | Sequence[str | Path]) -> list[Path]:
+    paths = [Path(log)] if isinstance(log, str | Path) else [Path(path) for path in log]
+    files: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise InputError(f"{path} does not exist.")
+        files += sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+    if not files:
+        raise InputError(f"{', '.join(map(str, paths))}: no Parquet file found.")
+    return files
+
+
+def _move(folder: Path, target: Path) -> None:
+    """Put the finished folder in its place; what was there is removed last."""
+    folder.chmod(0o755)
+    if not target.exists():
+        folder.rename(target)
+        return
+    old = Path(tempfile.mkdtemp(prefix=".replaced-", dir=target.parent))
+    target.rename(old / "old")
+    folder.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
