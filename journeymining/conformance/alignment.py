@@ -54,7 +54,7 @@ class Costs:
 
 
 def unit_costs(net: PetriNet, symbols: int, *, silent: int = 0) -> Costs:
-    """Return cost 1 for each event or visible step alone, and ``silent`` for silent steps (ProM ran some nets with 1)."""
+    """Return cost 1 for each event or visible step alone, and ``silent`` for silent steps (in ProM also 1)."""
     model = np.array([silent if label is None else 1 for label in net.labels], dtype=np.int32)
     return Costs(np.ones(symbols, dtype=np.int32), model, np.zeros(symbols, dtype=np.int32))
 
@@ -127,7 +127,9 @@ def align(
     """
     if not paths:
         nothing = np.zeros(0, dtype=np.int32)
-        return Alignments(nothing, nothing, nothing, np.zeros(1, dtype=np.int64), np.zeros(0, np.int8), nothing, nothing)
+        return Alignments(
+            nothing, nothing, nothing, np.zeros(1, dtype=np.int64), np.zeros(0, np.int8), nothing, nothing
+        )
     order = sorted(range(len(paths)), key=lambda one: paths[one].tolist())
     # More than one block only where it pays: rows are not shared across blocks.
     blocks = max(1, min(threads or os.cpu_count() or 1, len(paths) // 50))
@@ -174,9 +176,7 @@ def _model(graph: ReachabilityGraph, labels: NDArray[np.int32], costs: Costs) ->
     )
 
 
-def _in_given_order(
-    pieces: list[list[int]], results: list[tuple[NDArray[np.int32], ...]], number: int
-) -> Alignments:
+def _in_given_order(pieces: list[list[int]], results: list[tuple[NDArray[np.int32], ...]], number: int) -> Alignments:
     """Put the results of sorted blocks back into the order of the paths."""
     place = np.empty(number, dtype=np.int64)
     place[np.concatenate(pieces)] = np.arange(number)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Function = TypeVar("Function", bound="Callable[..., object]")
 
-
-def compiled(function: Function) -> Function:
+def compiled(function: Callable[..., Any]) -> Any:
     """Return the function compiled, free of the interpreter's lock so that threads run it side by side."""
     import numba
 
     try:
-        result: Function = numba.njit(cache=True, nogil=True)(function)
+        return numba.njit(cache=True, nogil=True)(function)
     except RuntimeError:
         # A read-only installation without a home folder has no place for the machine code.
-        result = numba.njit(nogil=True)(function)
-    return result
+        return numba.njit(nogil=True)(function)

@@ -17,7 +17,9 @@ from journeymining.exceptions import SpecError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_TOKEN = re.compile(r"\s*(?:\"(?P<double>[^\"]+)\"|'(?P<single>[^']+)'|(?P<name>[^\s>|?*+{}(),\"']+)|(?P<sign>.))", re.DOTALL)
+_TOKEN = re.compile(
+    r"\s*(?:\"(?P<double>[^\"]+)\"|'(?P<single>[^']+)'|(?P<name>[^\s>|?*+{}(),\"']+)|(?P<sign>.))", re.DOTALL
+)
 _SIGNS = set(">|?*+{}(),")
 
 

@@ -106,7 +106,9 @@ def _number(path: str | Path, element: Any, name: str, default: int) -> int:
     if text is None or text == "":
         return default
     if not text.isdecimal():
-        raise InputError(f"{path}: {local(element)} '{element.get('id')}': {name} must be a whole number, found '{text}'.")
+        raise InputError(
+            f"{path}: {local(element)} '{element.get('id')}': {name} must be a whole number, found '{text}'."
+        )
     return int(text)
 
 
@@ -164,7 +166,7 @@ def write_pnml(net: PetriNet, path: Path, *, name: str) -> None:
     finals = etree.SubElement(element, "finalmarkings")
     for final in net.finals:
         marking = etree.SubElement(finals, "marking")
-        for number in np.flatnonzero(final):
+        for number in np.flatnonzero(final).tolist():
             one = etree.SubElement(marking, "place", idref=f"p{number}")
             etree.SubElement(one, "text").text = str(final[number])
     path.write_bytes(etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True))
