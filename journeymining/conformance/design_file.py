@@ -1,0 +1,248 @@
+"""Reading the design language: a YAML file, checked key by key, with the line of every mistake."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from journeymining.conformance.design import Calendar, Design, MoveCosts, Promise, Touchpoint
+from journeymining.conformance.flow import flow_net, parse_flow, steps
+from journeymining.conformance.rules import parse_rule
+from journeymining.documents import load_yaml, validate
+from journeymining.durations import Duration
+from journeymining.exceptions import SpecError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from journeymining.conformance.rules import Rule
+    from journeymining.documents import Document, Key
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _day(value: Any) -> str:
+    return value if isinstance(value, str) else value.isoformat()
+
+
+Names = Annotated[list[str], BeforeValidator(_listed)]
+Cost = Annotated[int, Field(ge=0, le=1000)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True, strict=True)
+
+
+class _Scope(BaseModel):
+    # Other keys (product, customer_group) say for people what the journey is about.
+    model_config = ConfigDict(extra="allow")
+    start: Names = []
+    end: Names = []
+
+
+class _Touchpoint(_Part):
+    phase: str | None = None
+    channel: Names = []
+    sender: str | None = Field(None, alias="from")
+    receiver: str | None = Field(None, alias="to")
+    action: str | None = None
+    optional: bool = False
+    moment_of_truth: bool = False
+    kind: str | None = None
+
+
+class _Promise(_Part):
+    sender: str = Field(alias="from")
+    receiver: str = Field(alias="to")
+    within: Duration
+    business_days: bool = False
+
+
+class _Calendar(_Part):
+    timezone: str = "UTC"
+    holidays: list[Annotated[str, BeforeValidator(_day)]] = []
+    working_days: list[str] = ["Mon", "Tue", "Wed", "Thu", "Fri"]
+
+
+class _Costs(_Part):
+    missing: dict[str, Cost] = {}
+    unexpected: dict[str, Cost] = {}
+    channel: dict[str, Cost] = {}
+
+
+class _DesignFile(_Part):
+    journey: str
+    version: int | str = 1
+    description: str | None = None
+    scope: _Scope = _Scope()
+    personas: Any = None
+    phases: list[str] = []
+    actors: dict[str, str] = {}
+    touchpoints: dict[str, _Touchpoint | None] = {}
+    flow: str | None = None
+    rules: list[dict[str, Any]] = []
+    promises: list[_Promise] = []
+    calendar: _Calendar = _Calendar()
+    ignore: Names = []
+    costs: _Costs = _Costs()
+    order_tolerance: Duration = timedelta(0)
+    survey: Any = None
+    outcomes: Any = None
+    mask_for_prediction: Any = None
+
+
+ROLES = ("end_user", "provider", "system")
+
+SLIP = 0.87
+"""Likeness from which a name is taken for a misspelt one: order_cancelled is not order_placed."""
+
+
+def read_design_file(path: str | Path) -> Design:
+    """Read a designed journey in the design language; see `journeymining.conformance.design.read_design`."""
+    return design_of_document(load_yaml(path))
+
+
+def design_of_document(document: Document) -> Design:
+    r"""Turn a document into a design.
+
+    Examples
+    --------
+    >>> from journeymining.documents import parse_yaml
+    >>> text = "journey: order\ntouchpoints: {order_placed: {}, paid: {}}\nflow: order_placed > payed\n"
+    >>> design_of_document(parse_yaml(text, path="order.yaml"))
+    Traceback (most recent call last):
+        ...
+    journeymining.exceptions.SpecError: order.yaml:3:1: flow: 'payed' is not among the touchpoints. Did you mean 'paid'?
+    """
+    content = validate(_DesignFile, document)
+    touchpoints = {
+        name: _touchpoint(name, one or _Touchpoint.model_validate({})) for name, one in content.touchpoints.items()
+    }
+    _check_touchpoints(document, content, touchpoints)
+    flow = None
+    if content.flow is not None:
+        try:
+            flow = parse_flow(content.flow)
+        except SpecError as error:
+            raise document.error(str(error), ("flow",)) from None
+        for name in steps(flow):
+            if not content.touchpoints:
+                touchpoints[name] = Touchpoint(name)
+            elif name not in touchpoints:
+                raise document.error(_unknown("flow", name, touchpoints, "touchpoints"), ("flow",))
+    optional = frozenset(name for name, one in touchpoints.items() if one.optional)
+    rules = [_rule(document, number, one) for number, one in enumerate(content.rules)]
+    design = Design(
+        name=content.journey,
+        touchpoints=touchpoints,
+        net=None if flow is None else flow_net(flow, optional=optional),
+        flow=flow,
+        start=tuple(content.scope.start),
+        end=tuple(content.scope.end),
+        phases=tuple(content.phases),
+        actors=dict(content.actors),
+        rules=tuple(rules),
+        promises=tuple(Promise(one.sender, one.receiver, one.within, one.business_days) for one in content.promises),
+        calendar=_calendar(document, content.calendar),
+        ignore=tuple(content.ignore),
+        personas=tuple(str(name) for name in content.personas or ()),
+        costs=MoveCosts(content.costs.missing, content.costs.unexpected, content.costs.channel),
+        order_tolerance=content.order_tolerance,
+    )
+    if design.net is None and not rules and not design.promises:
+        raise document.error("the design says nothing that can be checked: write a flow, rules or promises.")
+    _check_names(document, content, design)
+    return design
+
+
+def _touchpoint(name: str, one: _Touchpoint) -> Touchpoint:
+    return Touchpoint(
+        name=name,
+        phase=one.phase,
+        channels=tuple(one.channel),
+        sender=one.sender or one.action,
+        receiver=one.receiver,
+        optional=one.optional,
+        moment_of_truth=one.moment_of_truth,
+        kind=one.kind,
+    )
+
+
+def _unknown(where: str, name: str, known: Iterable[str], kind: str) -> str:
+    guess = did_you_mean(name, known)
+    return f"{where}: '{name}' is not among the {kind}.{guess or ' Known: ' + ', '.join(known) + '.'}"
+
+
+def _check_touchpoints(document: Document, content: _DesignFile, touchpoints: dict[str, Touchpoint]) -> None:
+    """Refuse phases, actors and roles that are not declared."""
+    for name, role in content.actors.items():
+        if role not in ROLES:
+            raise document.error(_unknown(f"actor '{name}'", role, ROLES, "roles"), ("actors", name))
+    for name, one in touchpoints.items():
+        if content.phases and one.phase is not None and one.phase not in content.phases:
+            message = _unknown(f"touchpoint '{name}'", one.phase, content.phases, "phases")
+            raise document.error(message, ("touchpoints", name, "phase"))
+        for key, actor in (("from", one.sender), ("to", one.receiver)):
+            if content.actors and actor is not None and actor not in content.actors:
+                message = _unknown(f"touchpoint '{name}'", actor, content.actors, "actors")
+                raise document.error(message, ("touchpoints", name, key))
+
+
+def _check_names(document: Document, content: _DesignFile, design: Design) -> None:
+    """Refuse names in promises, ends, costs and rules that are nearly, but not exactly, a touchpoint's."""
+    mentioned: list[tuple[str, str, Sequence[Key]]] = []
+    for number, promise in enumerate(design.promises):
+        mentioned += [("promise", promise.start, ("promises", number, "from"))]
+        mentioned += [("promise", promise.to, ("promises", number, "to"))]
+    for number, rule in enumerate(design.rules):
+        mentioned += [(f"rule {rule.template}", name, ("rules", number)) for name in rule.names]
+    mentioned += [("scope.start", name, ("scope", "start")) for name in design.start]
+    mentioned += [("scope.end", name, ("scope", "end")) for name in design.end]
+    for key in ("missing", "unexpected"):
+        mentioned += [(f"costs.{key}", name, ("costs", key, name)) for name in getattr(content.costs, key)]
+    for where, name, place in mentioned:
+        # A rule may speak of what the design does not place (a call to the helpdesk), but a slip of the pen is a mistake.
+        if name not in design.touchpoints and (guess := get_close_matches(name, design.touchpoints, 1, SLIP)):
+            message = f"{where}: '{name}' is not among the touchpoints. Did you mean '{guess[0]}'?"
+            raise document.error(message, place)
+    known = set(design.touchpoints) | {name for where, name, _ in mentioned if where.startswith("rule")}
+    known |= {*design.start, *design.end}
+    for where, name, place in mentioned:
+        if where == "promise" and design.touchpoints and name not in known:
+            raise document.error(_unknown(where, name, design.touchpoints, "touchpoints"), place)
+
+
+def _rule(document: Document, number: int, entry: dict[str, Any]) -> Rule:
+    try:
+        return parse_rule(entry)
+    except (SpecError, UsageError) as error:
+        raise document.error(f"rule {number + 1}: {error}", ("rules", number)) from None
+
+
+def _calendar(document: Document, calendar: _Calendar) -> Calendar:
+    from datetime import date
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    week = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+    try:
+        ZoneInfo(calendar.timezone)
+    except (ZoneInfoNotFoundError, ValueError):
+        message = f"calendar: '{calendar.timezone}' is no time zone; write one like Europe/Amsterdam."
+        raise document.error(message, ("calendar", "timezone")) from None
+    for number, day in enumerate(calendar.holidays):
+        try:
+            date.fromisoformat(day)
+        except ValueError:
+            message = f"calendar: '{day}' is no date; write holidays like 2026-12-25."
+            raise document.error(message, ("calendar", "holidays", number)) from None
+    for number, day in enumerate(calendar.working_days):
+        if day not in week:
+            message = _unknown("calendar", day, week, "days of the week")
+            raise document.error(message, ("calendar", "working_days", number))
+    return Calendar(calendar.timezone, tuple(calendar.holidays), tuple(calendar.working_days))
