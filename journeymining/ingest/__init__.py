@@ -1,1 +1,1 @@
-"""Source records become events: connector specs, readers, mapping, and what was rejected."""
+"""Source records to events: connectors describe, readers land, mapping makes events of what was landed."""

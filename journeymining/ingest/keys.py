@@ -1,0 +1,127 @@
+"""Identifiers of customers: brought to one spelling, then replaced by keyed pseudonyms before anything is written."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import re
+import unicodedata
+
+from journeymining.exceptions import UsageError
+
+KINDS = ("account", "contact", "login", "email", "order", "phone", "device", "cookie")
+"""What an identifier can be."""
+
+KEY_VARIABLE = "JOURNEYMINING_KEY"
+"""Environment variable that holds the secret key of the pseudonyms."""
+
+_SHORTEST_KEY = 16
+_SHORTEST_NUMBER = 7  # fewer digits are an extension, a short code or a test
+
+_NOBODY = frozenset(
+    {"null", "none", "nil", "nan", "undefined", "unknown", "anonymous", "anonym", "restricted", "withheld", "private"}
+    | {"unavailable", "not available", "blocked", "n/a", "na", "guest", "gast", "test", "false"}
+    | {"(null)", "(none)", "(unknown)", "(not set)"}
+)
+_ZEROS = re.compile(r"[0\s._-]*|-1")
+_EMAIL = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+\.[^@\s<>,;\".]+")
+_MACHINES = re.compile(r"(no[._-]?reply|do[._-]?not[._-]?reply|mailer-daemon|postmaster|bounces?)([+._-].*)?")
+_HEXADECIMAL = re.compile(r"[0-9a-f-]+", re.IGNORECASE)
+
+
+def normalise(kind: str, value: str, region: str | None = None) -> str | None:
+    """Bring an identifier to the one spelling that all sources share.
+
+    Parameters
+    ----------
+    kind : str
+        One of `KINDS`.
+    value : str
+        The identifier as a source has it.
+    region : str, optional
+        Country (ISO 3166, ``DE``) that telephone numbers without a country code belong to.
+
+    Returns
+    -------
+    str or None
+        E.164 for a phone, lower case for an e-mail address and for hexadecimal ids, trimmed NFKC text otherwise. None
+        where the value stands for nobody: placeholders (``null``, ``anonymous``, ``-``, zeros), senders that are
+        machines (``noreply@``), numbers of fewer than seven digits, what is no number or address at all.
+
+    Examples
+    --------
+    >>> [normalise("phone", text, "DE") for text in ("030 23125701", "0049 30 23125701", "+493023125701")]
+    ['+493023125701', '+493023125701', '+493023125701']
+    >>> normalise("email", " Anna.Ahorn+shop@Example.ORG ")
+    'anna.ahorn+shop@example.org'
+    >>> [normalise("phone", "6001", "DE"), normalise("phone", "anonymous", "DE"), normalise("cookie", "0000-0000")]
+    [None, None, None]
+    """
+    if kind not in KINDS:
+        raise ValueError(f"unknown kind of identifier '{kind}'; allowed: {', '.join(KINDS)}")
+    text = unicodedata.normalize("NFKC", value).strip()
+    if _ZEROS.fullmatch(text) or text.casefold() in _NOBODY:
+        return None
+    if kind == "phone":
+        return _phone(text, region)
+    if kind == "email":
+        return _email(text)
+    if kind in {"cookie", "device"} and _HEXADECIMAL.fullmatch(text):
+        return text.lower()
+    return text
+
+
+def _email(text: str) -> str | None:
+    address = text.lower().removeprefix("mailto:")
+    if not _EMAIL.fullmatch(address) or _MACHINES.fullmatch(address.partition("@")[0]):
+        return None
+    return address
+
+
+def _phone(text: str, region: str | None) -> str | None:
+    import phonenumbers
+
+    number = re.sub(r"^(tel|sips?):", "", text, flags=re.IGNORECASE).partition("@")[0]
+    if region is None and number.startswith("00"):
+        number = f"+{number[2:]}"
+    try:
+        parsed = phonenumbers.parse(number, region)
+    except phonenumbers.NumberParseException:
+        return None
+    # Possible, not valid: plans of numbers change faster than libraries, and a real caller must not vanish.
+    if len(str(parsed.national_number)) < _SHORTEST_NUMBER or not phonenumbers.is_possible_number(parsed):
+        return None
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+
+
+def pseudonym(kind: str, value: str, key: bytes) -> str:
+    """Replace a normalised identifier by a keyed hash that nobody can try out without the key.
+
+    The first 128 bits of HMAC-SHA-256 over ``kind:value``, as 32 hexadecimal digits. Equal values of one kind give
+    equal pseudonyms under one key, and unlinkable ones under another key.
+
+    Examples
+    --------
+    >>> pseudonym("email", "anna@example.org", b"0123456789abcdef")
+    'b2f10119c573212af45c062c9b945e68'
+    """
+    return hmac.new(key, f"{kind}:{value}".encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def key_from_environment() -> bytes:
+    """Return the secret key of the pseudonyms from the environment variable ``JOURNEYMINING_KEY``.
+
+    Raises
+    ------
+    UsageError
+        If it is not set or has fewer than 16 bytes; the message names a command that makes one.
+    """
+    key = os.environ.get(KEY_VARIABLE, "").encode()
+    if len(key) >= _SHORTEST_KEY:
+        return key
+    found = "is not set" if not key else f"has {len(key)} bytes, at least {_SHORTEST_KEY} are needed"
+    raise UsageError(
+        f"{KEY_VARIABLE} {found}: it is the secret that turns identifiers into pseudonyms. Make one, once, and keep it "
+        f"safe: export {KEY_VARIABLE}=$(python3 -c 'import secrets; print(secrets.token_hex(32))')"
+    )

@@ -1,0 +1,105 @@
+"""Named conversions that a connector may apply to a text: each is DuckDB SQL over one text, null in, null out."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_EMAIL_IN_PATH = r"[^/@\s]+(@|%40)[^/@\s]+\.[^/@\s]+"
+_METHODS = "GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|CONNECT|TRACE|PROPFIND"
+
+
+def literal(text: str) -> str:
+    """Write a text as an SQL literal.
+
+    Examples
+    --------
+    >>> literal("it's")
+    "'it''s'"
+    """
+    return "'" + text.replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """Write a name as a quoted SQL identifier.
+
+    Examples
+    --------
+    >>> identifier("a")
+    '"a"'
+    """
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _url_path(sql: str) -> str:
+    # Scheme and host go, then query and fragment; an e-mail address as a step of the path is a person.
+    path = rf"regexp_replace(regexp_replace({sql}, '^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*', ''), '[?#;].*$', '', 's')"
+    masked = f"regexp_replace({path}, {literal(_EMAIL_IN_PATH)}, '(email)', 'g')"
+    return f"CASE WHEN {sql} IS NOT NULL THEN coalesce(nullif({masked}, ''), '/') END"
+
+
+def _host_path(sql: str) -> str:
+    return _url_path(rf"regexp_replace({sql}, '^([A-Za-z][A-Za-z0-9+.-]*://)?[^/?#]*', '')")
+
+
+def _request(sql: str) -> str:
+    method = rf"nullif(regexp_extract({sql}, '^({_METHODS}) [^ ]', 1), '')"
+    target = rf"regexp_extract({sql}, '^[A-Z]+ ([^ ]*)', 1)"
+    return f"({method} || ' ' || {_url_path(target)})"
+
+
+def _snake_case(sql: str) -> str:
+    humps = f"regexp_replace(trim({sql}), '([a-z0-9])([A-Z])', '\\1_\\2', 'g')"
+    return f"nullif(trim(lower(regexp_replace({humps}, '[^\\p{{L}}\\p{{N}}]+', '_', 'g')), '_'), '')"
+
+
+def _asterisk_epoch(sql: str) -> str:
+    return f"nullif(regexp_extract({sql}, '(\\d{{9,10}})\\.\\d+$', 1), '')"
+
+
+def _http_status(sql: str) -> str:
+    return f"""CASE WHEN regexp_full_match({sql}, '[45]\\d\\d') THEN 'failed'
+        WHEN regexp_full_match({sql}, '[123]\\d\\d') THEN 'ok' END"""
+
+
+def _json_members(sql: str) -> str:
+    # Parameters of one event may come in any order: sorted, so that copies of one record are equal.
+    return f"""CASE WHEN json_valid({sql}) AND json_type({sql}) = 'ARRAY'
+        THEN array_to_string(list_sort(CAST(json_extract({sql}, '$[*]') AS VARCHAR[])), ',') ELSE {sql} END"""
+
+
+CONVERSIONS: dict[str, Callable[[str], str]] = {
+    "asterisk_epoch": _asterisk_epoch,
+    "host_path": _host_path,
+    "http_status": _http_status,
+    "lower": lambda sql: f"lower({sql})",
+    "request": _request,
+    "snake_case": _snake_case,
+    "sorted_members": _json_members,
+    "trim": lambda sql: f"nullif(trim({sql}), '')",
+    "url_path": _url_path,
+}
+"""Conversion -> how it is written in SQL.
+
+``asterisk_epoch``: the seconds in an Asterisk uniqueid (``pbx-1795317312.0`` -> ``1795317312``). ``url_path``: an URL
+without scheme, host, query and fragment, e-mail addresses in it masked. ``host_path``: the same of an URL written
+without scheme. ``request``: method and path of the first line of an HTTP request; null where it has no known method.
+``http_status``: ok for 1xx to 3xx, failed for 4xx and 5xx. ``snake_case``: a name as `lower_case_words`.
+``sorted_members``: the members of a JSON list in alphabetical order.
+"""
+
+
+def pair_sql(sql: str, name: str) -> str:
+    """Return SQL for what ``a=1; b=2`` gives a name; of a text without ``=``, the text itself."""
+    pattern = rf"(?:^|[;,&\s]){re.escape(name)}=([^;,&\s]*)"
+    found = f"nullif(regexp_extract({sql}, {literal(pattern)}, 1), '')"
+    return f"CASE WHEN contains({sql}, '=') THEN {found} ELSE {sql} END"
+
+
+def number_sql(sql: str) -> str:
+    """Return SQL for a decimal number with a point; null for everything else, also for ``1e5``, ``inf`` and ``1,5``."""
+    is_number = rf"regexp_full_match(trim({sql}), '[+-]?\d{{1,15}}(\.\d*)?')"
+    return f"CASE WHEN {is_number} THEN try_cast(trim({sql}) AS DOUBLE) END"
