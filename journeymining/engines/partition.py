@@ -145,16 +145,14 @@ class Shuffle:
         return row
 
 
-def sort_buckets(
-    folder: Path, buckets: int, *, journeys: pa.Table | None, threads: int | None
-) -> list[dict[str, int | str]]:
+def sort_buckets(folder: Path, buckets: int, *, journeys: pa.Table | None, threads: int | None) -> list[dict[str, Any]]:
     """Sort and code every partition of a folder into its bucket; return what each holds, in bucket order."""
     flags = _flags(journeys)
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(lambda number: _sort_bucket(folder, number, flags), range(buckets)))
 
 
-def _sort_bucket(folder: Path, number: int, flags: pl.DataFrame | None) -> dict[str, int | str]:
+def _sort_bucket(folder: Path, number: int, flags: pl.DataFrame | None) -> dict[str, Any]:
     parts = sorted((folder / "parts" / f"bucket={number}").glob("*.parquet"))
     events = pl.concat([pl.read_parquet(part) for part in parts]) if parts else _no_events()
     journeys = events.group_by("journey_id").agg(
@@ -194,6 +192,8 @@ def _sort_bucket(folder: Path, number: int, flags: pl.DataFrame | None) -> dict[
     return {
         "events": events.height,
         "journeys": journeys.height,
+        "first_time": events["time"].min(),
+        "last_time": events["time"].max(),
         "tied": int(tied or 0),
         "ordered_by_event_id": int(decided_by_id or 0),
         "digest": _digest(events, journeys),

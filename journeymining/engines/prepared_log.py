@@ -21,6 +21,7 @@ from journeymining import __version__
 from journeymining.engines.columns import CODED
 from journeymining.engines.partition import Shuffle, sort_buckets, suitable_buckets
 from journeymining.exceptions import InputError, UsageError
+from journeymining.writing import whole_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -127,6 +128,11 @@ class PreparedLog:
     def journey_count(self) -> int:
         """Number of journeys."""
         return int(self.manifest["journeys"])
+
+    @property
+    def last_time(self) -> int:
+        """Time of the last event of the log, microseconds UTC: what happened later is not known."""
+        return int(self.manifest["last_time"])
 
     @property
     def bucket_paths(self) -> list[Path]:
@@ -245,7 +251,7 @@ def prepare(
     journeys : Table, one row per journey, optional
         ``journey_id`` and the flags ``open`` and ``left_truncated``; unknown flags are null.
     force : bool
-        Replace a folder that exists.
+        Replace a folder that holds something.
 
     Returns
     -------
@@ -262,7 +268,7 @@ def prepare(
         If a required column or value is missing, a timestamp is not in UTC microseconds, or a journey has events of
         more than one customer.
     UsageError
-        If the folder exists and ``force`` is not given, or the number of buckets is no power of two.
+        If the folder holds something and ``force`` is not given, or the number of buckets is no power of two.
 
     Examples
     --------
@@ -272,20 +278,18 @@ def prepare(
     """
     if buckets is not None and (buckets < 1 or buckets > MOST_BUCKETS or buckets & (buckets - 1)):
         raise UsageError(f"buckets is {buckets}; a power of two from 1 to {MOST_BUCKETS} is needed.")
-    target = None if directory is None else Path(directory)
-    if target is not None and target.exists() and not force:
-        raise UsageError(f"{target} exists; choose another folder, or force to replace it.")
-    if target is not None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=".prepared-", dir=None if target is None else target.parent))
+    source = log if isinstance(log, pa.Table) else _files(log)
+    if directory is not None:
+        with whole_folder(directory, force=force) as folder:
+            _write(source, folder, buckets, memory_limit, threads, journeys)
+        return PreparedLog(Path(directory), threads=threads)
+    folder = Path(tempfile.mkdtemp(prefix="journeymining-"))
     try:
-        _write(log if isinstance(log, pa.Table) else _files(log), folder, buckets, memory_limit, threads, journeys)
-        if target is not None:
-            _move(folder, target)
+        _write(source, folder, buckets, memory_limit, threads, journeys)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    return PreparedLog(target or folder, threads=threads, temporary=target is None)
+    return PreparedLog(folder, threads=threads, temporary=True)
 
 
 def example_log() -> pa.Table:
@@ -332,6 +336,8 @@ def _write(
         "journeymining": __version__,
         "buckets": buckets,
         **totals,
+        "first_time": min(c["first_time"] for c in contents if c["events"]),
+        "last_time": max(c["last_time"] for c in contents if c["events"]),
         "distinct": {column: len(dictionaries[column]) for column in CODED},
         "digest": digest,
         "contents": contents,
@@ -350,15 +356,3 @@ def _files(log: str | Path | Sequence[str | Path]) -> list[Path]:
     if not files:
         raise InputError(f"{', '.join(map(str, paths))}: no Parquet file found.")
     return files
-
-
-def _move(folder: Path, target: Path) -> None:
-    """Put the finished folder in its place; what was there is removed last."""
-    folder.chmod(0o755)
-    if not target.exists():
-        folder.rename(target)
-        return
-    old = Path(tempfile.mkdtemp(prefix=".replaced-", dir=target.parent))
-    target.rename(old / "old")
-    folder.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
