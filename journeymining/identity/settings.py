@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from journeymining.durations import Duration
+from journeymining.durations import Duration  # noqa: TC001 - pydantic needs it at run time
 from journeymining.exceptions import did_you_mean
 
 STRENGTH = {

@@ -1,0 +1,223 @@
+"""One customer across sources: deterministic stitching of records by the identifiers they carry."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from journeymining.exceptions import InputError, UsageError
+from journeymining.identity.cardinality import cardinality
+from journeymining.identity.components import Groups, join_kind
+from journeymining.identity.encoding import encode
+from journeymining.identity.intervals import NOBODY
+from journeymining.identity.links import customer_links, name_customers
+from journeymining.identity.settings import (
+    DEFAULT_AT_MOST,
+    DEFAULT_BACK_WINDOW,
+    DEFAULT_KEYS,
+    STRENGTH,
+    WINDOWED,
+    IdentityConfig,
+)
+from journeymining.identity.stitch_report import stitch_report
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from journeymining.identity.encoding import BoolArray, IntArray, Uses
+
+logger = logging.getLogger(__name__)
+
+IDENTIFIER_COLUMNS = ("source", "event_id", "kind", "value_hash", "timestamp")
+
+
+@dataclass(frozen=True)
+class Stitching:
+    """Which customer every record belongs to, and why.
+
+    Attributes
+    ----------
+    customers : pa.Table, one row per identifier value and customer (and interval)
+        kind, value_hash, customer_id, valid_from, valid_to, rule, strength; see `stitch`.
+    events : pa.Table, one row per record
+        source, event_id, customer_id. Records that are no events (a contact row, a survey answer) are in it as well.
+    report : dict
+        Coverage and counts, ready for JSON; see `stitch_report`.
+    """
+
+    customers: pa.Table
+    events: pa.Table
+    report: dict[str, Any] = field(repr=False)
+
+
+def stitch(
+    identifiers: pa.Table | str | Path,
+    events: pa.Table | str | Path,
+    *,
+    keys: Sequence[str] = DEFAULT_KEYS,
+    at_most: Mapping[str, int] | None = None,
+    window: timedelta = DEFAULT_BACK_WINDOW,
+    blocked: Collection[str] = (),
+    memory_limit: str | None = None,
+) -> Stitching:
+    """Give every record a customer, by the identifiers that records share.
+
+    The rules, in the order in which they are used:
+
+    1. Identifiers are linked only where one record carries them both.
+    2. The first kind of ``keys`` (``account`` by default) is unique: two of its values are never one customer. A record
+       that carries two is left out of stitching and is a customer of its own.
+    3. Then one kind after another, strongest first. A strong kind (contact, login, email, order) joins all records with
+       the same value, unless that would join two unique values. A weak kind (phone, device, cookie) joins records to at
+       most one customer that a stronger kind names: it never joins two of them.
+    4. A value that two or more such customers share is split by time: it is a customer's from a use by that customer
+       until the next use by another. When two use it at the same moment, what follows is nobody's until the next use.
+    5. A value shared by more than ``at_most`` customers says nothing and is left out.
+    6. Where records still chain two customers, each goes to the nearer one, and to neither when both are equally near.
+    7. A device or cookie used before its first log-in belongs to that customer if it is at most ``window`` earlier
+       (90 days by default). Earlier uses stay one anonymous customer per device or cookie.
+    8. What has no identifier that joins it to anything is a customer of its own.
+
+    Parameters
+    ----------
+    identifiers : pa.Table or path of Parquet, one row per identifier of a record
+        source, event_id, kind, value_hash, timestamp (UTC; null where the record tells none).
+    events : pa.Table or path of Parquet, one row per event
+        At least source and event_id; channel where there is one.
+    keys : kinds to stitch on, strongest first
+    at_most : mapping of kind to number, optional
+        Customers that may share one value; 5 for kinds not named.
+    window : timedelta
+    blocked : hashes of values that stand for nobody
+    memory_limit : str, optional
+        What DuckDB may use, such as ``4GB``.
+
+    Returns
+    -------
+    Stitching
+        ``customers``: rule is ``same_value`` (nobody else has the value), ``interval`` (it was this customer's from
+        valid_from until, exclusive, valid_to), ``tie`` (used at the same moment as by another customer), ``undated``
+        (shared, and used at an unknown time) or ``before_window`` (anonymous, long before the log-in). valid_from is
+        the first use, null when unknown; valid_to is null while nobody else has it (before_window: the last such use).
+        strength is unique, strong or weak.
+        Customers without any identifier that joins have no row. ``customer_id`` is a hash of the strongest identifier
+        (ties: the smallest hash), so the same input gives the same ids whatever the order of rows.
+
+    Raises
+    ------
+    InputError
+        When a column is missing.
+    UsageError
+        When a kind is unknown, or a limit is below one.
+
+    Notes
+    -----
+    One record's identifiers are edges; components are solved by `scipy.sparse.csgraph.connected_components`.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> names = ["source", "event_id", "kind", "value_hash", "timestamp"]
+    >>> contact = [("crm", "c1", "account", "A", None), ("crm", "c1", "phone", "P", None)]
+    >>> call = [("calls", "q1", "phone", "P", None)]
+    >>> identifiers = pa.table(dict(zip(names, zip(*contact, *call))))
+    >>> result = stitch(identifiers, pa.table({"source": ["calls"], "event_id": ["q1"]}))
+    >>> len(result.events), len(result.events["customer_id"].unique())
+    (2, 1)
+    """
+    settings = _settings(keys, at_most, window, blocked)
+    limits = {kind: settings.at_most.get(kind, DEFAULT_AT_MOST) for kind in settings.keys}
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        if memory_limit:
+            connection.execute("SET memory_limit = ?", [memory_limit])
+        _open(connection, "identifiers", identifiers, IDENTIFIER_COLUMNS)
+        _open(connection, "events", events, ("source", "event_id"))
+        report = {"cardinality": cardinality(connection, settings.keys, limits)}
+        uses = encode(connection, settings.keys, settings.blocked)
+        steps, links, groups = _resolve(uses, limits, settings.back_window)
+        stitched = name_customers(connection, groups)
+        customers = customer_links(connection, links, unique=settings.keys[0])
+        report |= stitch_report(connection, steps, settings)
+    logger.info("stitched %d records into %d customers", len(stitched), report["customers"]["all"])
+    return Stitching(customers, stitched, report)
+
+
+def _settings(
+    keys: Sequence[str], at_most: Mapping[str, int] | None, window: timedelta, blocked: Collection[str]
+) -> IdentityConfig:
+    from pydantic import ValidationError
+
+    try:
+        return IdentityConfig(
+            keys=tuple(keys), at_most=dict(at_most or {}), back_window=window, blocked=tuple(sorted(blocked))
+        )
+    except ValidationError as error:
+        raise UsageError(f"stitch: {error.errors()[0]['msg'].removeprefix('Value error, ')}.") from None
+
+
+def _open(
+    connection: duckdb.DuckDBPyConnection, name: str, table: pa.Table | str | Path, needed: Sequence[str]
+) -> None:
+    """Make a table or a Parquet file known to the connection under a name."""
+    if isinstance(table, pa.Table):
+        connection.register(name, table)
+    else:
+        path = str(table).replace("'", "''")
+        if not Path(table).exists():
+            raise InputError(f"{table}: no such file.")
+        connection.execute(f"CREATE TEMP VIEW {name} AS SELECT * FROM read_parquet('{path}')")
+    columns = [row[0] for row in connection.execute(f"DESCRIBE {name}").fetchall()]
+    for column in needed:
+        if column not in columns:
+            raise InputError.missing_column(column, columns, where=name)
+
+
+def _resolve(
+    uses: Uses, limits: Mapping[str, int], window: timedelta
+) -> tuple[dict[str, dict[str, Any]], dict[str, IntArray], Groups]:
+    """Run the rules kind by kind; return what each did, which uses hold, and the final groups."""
+    groups = Groups.of_single_records(uses.records)
+    first = uses.of_kind(0)
+    torn = np.bincount(uses.record[first], minlength=uses.records) > 1
+    steps: dict[str, dict[str, Any]] = {}
+    kept: list[tuple[IntArray, IntArray, IntArray, IntArray]] = []
+    for rank, kind in enumerate(uses.kind):
+        place = uses.of_kind(rank)
+        whole = ~torn[uses.record[place]]
+        record, value, time = (part[place][whole] for part in (uses.record, uses.value, uses.time))
+        is_owner = (groups.name >= 0) & _tells_apart(uses.kind, rank)[uses.rank_of(groups.name)]
+        joined = join_kind(
+            groups,
+            record,
+            value,
+            time,
+            owner_of_group=np.where(is_owner, np.arange(len(is_owner)), NOBODY),
+            at_most=limits[kind] if rank else None,
+            back_window=window // timedelta(microseconds=1) if kind in WINDOWED else None,
+        )
+        groups = joined.groups
+        kept.append((record[joined.used], value[joined.used], time[joined.used], joined.rule[joined.used]))
+        steps[kind] = {**joined.counts, "common": joined.common}
+    steps[uses.kind[0]]["records_with_several"] = int(torn.sum())
+    columns = ("record", "value", "time", "rule")
+    links = {name: np.concatenate(parts) for name, parts in zip(columns, zip(*kept, strict=True), strict=True)}
+    return steps, links, groups
+
+
+def _tells_apart(kinds: Sequence[str], rank: int) -> BoolArray:
+    """Say per kind whether two customers it names are never joined by the kind in this place.
+
+    For a strong kind that is the unique kind, for a weak one every strong kind as well; for the unique kind none.
+    """
+    strong = np.array([STRENGTH[kind] == "strong" for kind in kinds])
+    unique = np.arange(len(kinds)) == 0
+    tells_apart: BoolArray = unique if strong[rank] else unique | strong
+    return tells_apart if rank else np.zeros_like(unique)
