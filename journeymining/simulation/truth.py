@@ -156,6 +156,12 @@ def summary(company: Company, tally: Tally, *, customers: int, seed: int) -> dic
         },
         "clock_offsets_seconds": CLOCK_OFFSETS,
         "outage": {"from": OUTAGE[0].isoformat(), "until": OUTAGE[1].isoformat(), "note": "summer time ends"},
+        "order_of_lines": {
+            "by time": ["raw/web/access.log", "raw/web/access.log.1.gz", "raw/asterisk/queue_log"],
+            "by time of hanging up": ["raw/asterisk/Master.csv"],
+            "by customer, repeated rows behind": ["raw/salesforce", "raw/survey", "truth"],
+            "by day, then by time within ten thousand customers": ["raw/ga4"],
+        },
         "lines": dict(sorted(tally.lines.items())),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -94,7 +95,8 @@ def merge_web(runs: Runs, folder: Path, counts: Counter[str]) -> None:
     # No name and no time inside the gzip file: the same seed gives the same bytes.
     with (
         (folder / "access.log.1.gz").open("wb") as raw,
-        gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=5) as old,
+        gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=5) as packed,
+        io.BufferedWriter(packed, buffer_size=2**20) as old,
         (folder / "access.log").open("wb") as new,
     ):
         for time, line in runs.merged():
