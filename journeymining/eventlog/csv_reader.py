@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _DELIMITERS = (",", ";", "\t", "|")
 _SAMPLE = 1 << 16
 _CHUNK = 1 << 20
+_REPLACEMENT = "\ufffd"
 _BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
@@ -35,7 +36,8 @@ def read_csv(path: str | Path, *, delimiter: str | None = None) -> tuple[pa.Tabl
     Returns
     -------
     Table, one row per record
-        All columns are text, so that an id such as ``007`` or ``NA`` stays as it is; an empty field is null. Names that
+        All columns are text, so that an id such as ``007`` or ``NA`` stays as it is; an empty field is null,
+        ``""`` is empty text. Names that
         occur twice get a number (``name_2``), empty names become ``column_<place>``.
     dict
         ``delimiter``, ``encoding`` (UTF-8, else Windows-1252, else Latin-1), ``invalid_bytes`` (replaced by U+FFFD
@@ -81,7 +83,10 @@ def read_csv(path: str | Path, *, delimiter: str | None = None) -> tuple[pa.Tabl
                     delimiter=delimiter, newlines_in_values=True, invalid_row_handler=skip
                 ),
                 convert_options=pyarrow.csv.ConvertOptions(
-                    column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
+                    column_types=dict.fromkeys(names, pa.string()),
+                    null_values=[""],
+                    strings_can_be_null=True,
+                    quoted_strings_can_be_null=False,
                 ),
             )
         except pa.ArrowInvalid as error:
@@ -129,17 +134,21 @@ def _encoding(stream: IO[bytes]) -> tuple[str, int]:
     """
     good = bad = 0
     older = True
-    rest = b""
     with stream:
         first = stream.read(_CHUNK)
         for mark, name in _BYTE_ORDER_MARKS.items():
             if first.startswith(mark):
                 return name, 0
-        chunk = first
+        chunk, rest = first, b""
         while chunk or rest:
-            text, rest = _decode(rest + chunk, final=not chunk)
-            bad += text.count("\ufffd")
-            good += sum(character > "\x7f" for character in text) - text.count("\ufffd") if not text.isascii() else 0
+            data = rest + chunk
+            text, rest = _decode(data, final=not chunk)
+            if not text.isascii():
+                # A replacement character that the file itself holds is no damage.
+                marks = text.count(_REPLACEMENT)
+                own = data[: len(data) - len(rest)].count(_REPLACEMENT.encode())
+                bad += marks - own
+                good += sum(character > "\x7f" for character in text) - marks + own
             older = older and not any(code in chunk for code in b"\x81\x8d\x8f\x90\x9d")
             chunk = stream.read(_CHUNK) if chunk else b""
     if not bad or good > bad:

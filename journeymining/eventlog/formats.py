@@ -130,15 +130,14 @@ def _links(frame: pl.DataFrame, oid: pl.Expr, object_type: str) -> pl.DataFrame:
 
 
 def _to_pandas(frame: pl.DataFrame) -> pd.DataFrame:
-    """Convert to the plain object columns that pm4py expects."""
-    return pd.DataFrame(
-        {
-            name: pd.Series(frame[name].to_list(), dtype="datetime64[us, UTC]")
-            if name == "ocel:timestamp"
-            else pd.Series(frame[name].to_list(), dtype="object")
-            for name in frame.columns
-        }
-    )
+    """Convert to columns of plain objects: pm4py cuts the fractions of seconds off columns of times."""
+    columns = {}
+    for name in frame.columns:
+        values = frame[name].to_list()
+        if name == "ocel:timestamp":
+            values = [pd.Timestamp(value) for value in values]
+        columns[name] = pd.Series(values, dtype="object")
+    return pd.DataFrame(columns)
 
 
 def _to_arrow(frame: pd.DataFrame) -> pa.Table:
