@@ -1,0 +1,159 @@
+"""The audit report of a run: one page that needs nothing but itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from journeymining.report.designed import designed_chapter
+from journeymining.report.headline import headline
+from journeymining.report.journey_map import END, START, all_moves, map_content
+from journeymining.report.language import Language, read_language
+from journeymining.report.loyalty import experience_chapter, outcomes_chapter
+from journeymining.report.map_drawing import describe, draw_map
+from journeymining.report.palette import colour_variables
+from journeymining.report.paths import channels_chapter, variants_chapter
+from journeymining.report.process_picture import safe_picture
+from journeymining.report.provenance import quality_chapter, reading_chapter
+from journeymining.report.run_files import read_run
+from journeymining.report.tables import data_uri, show_table
+from journeymining.writing import whole_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from journeymining.report.run_files import Run
+
+# Chapter, title, and what a run must hold for it.
+CHAPTERS = (
+    ("map", "The journey map", "touchpoints.csv, directly_follows.csv"),
+    ("designed", "Designed against actual", "deviations.csv"),
+    ("variants", "The most frequent paths", "variants.parquet"),
+    ("channels", "Between channels", "channel_switches.csv"),
+    ("outcomes", "What paths go with", "outcome_effects.csv"),
+    ("experience", "What customers said", "experience/*.csv"),
+    ("model", "The process model", "process_model.svg"),
+    ("quality", "Data quality and identity", "manifest.json, quality.json"),
+    ("reading", "How to read this", "manifest.json"),
+)
+
+
+def write_report(run_dir: Path, *, language: str = "en", title: str | None = None) -> Path:
+    """Write the audit report of a run, from its tables alone.
+
+    Writes ``report.html``, one file that loads nothing and sends nothing, and ``journey_map.svg``; both replace what
+    is there. A chapter whose files are absent is left out, and the report says so.
+
+    Parameters
+    ----------
+    run_dir : path
+        A folder that ``journeymining run`` wrote. Only manifest.json must be there.
+    language : str, default "en"
+        Language of the report.
+    title : str, optional
+        Title; that of the job by default.
+
+    Returns
+    -------
+    Path
+        The report.
+
+    Raises
+    ------
+    InputError
+        If the folder is no run, or a file of it lacks a column.
+    UsageError
+        If the report does not speak the language.
+    """
+    speaks = read_language(language)
+    run = read_run(run_dir)
+    heading = title or str(run.manifest.get("title") or run.manifest.get("job") or "Journeys")
+    content = map_content(run)
+    if content is not None:
+        with whole_file(run_dir / "journey_map.svg", force=True) as file:
+            file.write_text(draw_map(content, speaks, title=heading, standalone=True) + "\n", encoding="utf-8")
+    page = render(run, speaks, heading)
+    with whole_file(run_dir / "report.html", force=True) as file:
+        file.write_text(page, encoding="utf-8")
+    return run_dir / "report.html"
+
+
+def render(run: Run, language: Language, title: str) -> str:
+    """Return the page as HTML."""
+    found: dict[str, dict[str, Any] | None] = {
+        "map": _map_chapter(run, language),
+        "designed": designed_chapter(run, language),
+        "variants": variants_chapter(run, language),
+        "channels": channels_chapter(run, language),
+        "outcomes": outcomes_chapter(run, language),
+        "experience": experience_chapter(run, language),
+        "model": _model_chapter(run, language),
+        "quality": quality_chapter(run, language),
+        "reading": reading_chapter(run, language),
+    }
+    environment = Environment(
+        loader=PackageLoader("journeymining.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    environment.policies["ext.i18n.trimmed"] = True
+    environment.install_gettext_translations(language.translations, newstyle=True)  # type: ignore[attr-defined]
+    present = [(key, language.say(name)) for key, name, _ in CHAPTERS if found[key] is not None]
+    return environment.get_template("report.html.j2").render(
+        language=language,
+        title=title,
+        head=headline(run, language),
+        chapters=present,
+        absent=[(language.say(name), files) for key, name, files in CHAPTERS if found[key] is None],
+        colours=Markup(colour_variables()),
+        **found,
+    )
+
+
+def _map_chapter(run: Run, language: Language) -> dict[str, Any] | None:
+    content = map_content(run)
+    if content is None:
+        return None
+    ends = {START: language.say("(start)"), END: language.say("(end)")}
+    kinds = {"designed": language.say("designed"), "departs": language.say("not in the design"), "neutral": ""}
+    moves = pd.DataFrame(
+        {
+            "source": ends.get(move.source, move.source),
+            "target": ends.get(move.target, move.target),
+            "events": move.events,
+            "journeys": move.journeys,
+            "median_wait": move.median_wait,
+            "design": kinds[move.kind],
+        }
+        for move in all_moves(run)
+    )
+    columns = {
+        "source": (language.say("from"), "text"),
+        "target": (language.say("to"), "text"),
+        "events": (language.say("times"), "count"),
+        "journeys": (language.say("journeys"), "count"),
+        "median_wait": (language.say("median wait"), "duration"),
+        "design": (language.say("in the design"), "text"),
+    }
+    title = language.say("Journey map")
+    picture = draw_map(content, language, title=title, standalone=True)
+    return {
+        "picture": draw_map(content, language, title=title),
+        "coverage": describe(content, language),
+        "has_design": content.has_design,
+        "truth": any(point.moment_of_truth for point in content.touchpoints),
+        "download": data_uri(picture.encode(), "image/svg+xml"),
+        "table": show_table(moves, columns, language, name="transitions.csv"),
+    }
+
+
+def _model_chapter(run: Run, language: Language) -> dict[str, Any] | None:
+    if run.process_model is None:
+        return None
+    return {"picture": safe_picture(run.process_model, title=language.say("Process model"))}

@@ -1,0 +1,164 @@
+"""The first page: what was looked at, and the few numbers a board asks for, each with its interval and coverage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from journeymining.proportions import wilson
+from journeymining.report.text_metrics import readable
+
+if TYPE_CHECKING:
+    from journeymining.report.language import Language
+    from journeymining.report.run_files import Run
+
+WHOLE = {"", "all", "total", "overall"}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number for the first page; ``span`` is where value and interval lie on a line from 0 to 100."""
+
+    label: str
+    value: str
+    interval: str
+    covers: str
+    span: tuple[float, float, float] | None
+    chapter: str
+
+
+def headline(run: Run, language: Language) -> dict[str, Any]:
+    """Return title, scope, counts and key figures."""
+    counts = run.manifest.get("counts", {})
+    journeys = run.journeys
+    named = [
+        ("customers", counts.get("customers", journeys.customers if journeys else None), language.say("customers")),
+        ("journeys", counts.get("journeys", journeys.journeys if journeys else None), language.say("journeys")),
+        ("events", counts.get("events", journeys.events if journeys else None), language.say("events")),
+        ("open", counts.get("open_journeys", journeys.open if journeys else None), language.say("still open")),
+    ]
+    sources = sorted({str(one.get("source")) for one in run.manifest.get("inputs", [])})
+    return {
+        "scope": run.manifest.get("scope") or "",
+        "period": (language.day(journeys.first), language.day(journeys.last)) if journeys else None,
+        "counts": [(language.count(value), word) for _, value, word in named if value is not None],
+        "sources": sources,
+        "left_out": left_out(run, language),
+        "figures": [figure for figure in _figures(run, language) if figure is not None],
+    }
+
+
+def left_out(run: Run, language: Language) -> list[tuple[str, str, str]]:
+    """Return what the steps of the run left out: step, rows and reason, largest first."""
+    found = [
+        (int(rows), str(step.get("name", "")), str(reason))
+        for step in run.manifest.get("steps", [])
+        for reason, rows in (step.get("left_out") or {}).items()
+    ]
+    return [(name, language.count(rows), readable(reason)) for rows, name, reason in sorted(found, reverse=True)]
+
+
+def share_figure(language: Language, label: str, hits: float, total: float, covers: str, chapter: str) -> Figure | None:
+    """Return a share with its Wilson interval; None when there is nothing to take a share of."""
+    if not total:
+        return None
+    low, high = (float(end) for end in wilson(hits, total))
+    share = hits / total
+    return Figure(
+        label,
+        language.percent(share),
+        language.interval(low, high),
+        covers,
+        (100 * share, 100 * low, 100 * high),
+        chapter,
+    )
+
+
+def _figures(run: Run, language: Language) -> list[Figure | None]:
+    return [
+        _follows_design(run, language),
+        _fitness(run, language),
+        _forced(run, language),
+        _nps(run, language),
+        *(_outcome_rate(outcome.card, outcome.name, language) for outcome in run.outcomes[:2]),
+        _several_channels(run, language),
+    ][:7]
+
+
+def _follows_design(run: Run, language: Language) -> Figure | None:
+    summary = run.conformance_summary or {}
+    if summary.get("conforming") is None or not summary.get("in_scope"):
+        return None
+    covers = language.say("of {n} journeys in scope", n=language.count(summary["in_scope"]))
+    return share_figure(
+        language, language.say("follow the design"), summary["conforming"], summary["in_scope"], covers, "designed"
+    )
+
+
+def _fitness(run: Run, language: Language) -> Figure | None:
+    summary = run.conformance_summary or {}
+    fitness = summary.get("log_fitness")
+    if fitness is None:
+        return None
+    low, high = summary.get("log_fitness_low"), summary.get("log_fitness_high")
+    return Figure(
+        language.say("log fitness"),
+        language.decimals(fitness, 3),
+        language.interval(low, high, scale=1, digits=3),
+        language.say("1 is exactly as designed; {n} journeys in scope", n=language.count(summary.get("in_scope"))),
+        (100 * fitness, 100 * (low if low is not None else fitness), 100 * (high if high is not None else fitness)),
+        "designed",
+    )
+
+
+def _forced(run: Run, language: Language) -> Figure | None:
+    table = run.channel_switches
+    if table is None or "forced" not in table or table["forced"].isna().all():
+        return None
+    forced, switches = int(table["forced"].fillna(0).sum()), int(table["switches"].sum())
+    covers = language.say(
+        "{forced} of {n} channel switches; the interval takes switches as independent",
+        forced=language.count(forced), n=language.count(switches),
+    )  # fmt: skip
+    return share_figure(language, language.say("of channel switches are forced"), forced, switches, covers, "channels")
+
+
+def _nps(run: Run, language: Language) -> Figure | None:
+    table = run.experience.get("nps")
+    if table is None or table.empty or "nps" not in table:
+        return None
+    whole = table[table["segment"].str.lower().isin(WHOLE)] if "segment" in table else table
+    row = (whole if len(whole) else table).iloc[0].to_dict()
+    if pd.isna(row["nps"]):
+        return None
+    low, high = row.get("low"), row.get("high")
+    return Figure(
+        language.say("Net Promoter Score"),
+        language.decimals(row["nps"], 0, signed=True),
+        language.interval(low, high, scale=1, digits=0, signed=True),
+        language.say("{n} answers", n=language.count(row.get("n"))),
+        tuple(50 + row.get(key, row["nps"]) / 2 for key in ("nps", "low", "high")),
+        "experience",
+    )
+
+
+def _outcome_rate(card: dict[str, Any] | None, name: str, language: Language) -> Figure | None:
+    if not card or card.get("n") is None or card.get("positives") is None:
+        return None
+    covers = language.say(
+        "{positives} of {n} journeys whose outcome is known",
+        positives=language.count(card["positives"]), n=language.count(card["n"]),
+    )  # fmt: skip
+    return share_figure(language, readable(name).lower(), card["positives"], card["n"], covers, "outcomes")
+
+
+def _several_channels(run: Run, language: Language) -> Figure | None:
+    if run.journeys is None:
+        return None
+    covers = language.say("of {n} journeys", n=language.count(run.journeys.journeys))
+    return share_figure(
+        language, language.say("use more than one channel"), run.journeys.several_channels, run.journeys.journeys,
+        covers, "channels",
+    )  # fmt: skip

@@ -1,0 +1,217 @@
+"""What a run left behind, read for the report: tables where they are, nothing where they are not."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from journeymining.exceptions import InputError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+TEXT = "str"
+
+# What each table must have to be shown; more columns are kept.
+COLUMNS = {
+    "directly_follows.csv": {"source": TEXT, "target": TEXT, "events": "int64", "journeys": "int64"},
+    "touchpoints.csv": {"activity": TEXT, "channel": TEXT, "events": "int64", "journeys": "int64"},
+    "channel_switches.csv": {"from_channel": TEXT, "to_channel": TEXT, "switches": "int64"},
+    "conformance.csv": {"variant_id": TEXT, "journeys": "int64", "fitness": "float64"},
+    "deviations.csv": {"type": TEXT, "touchpoint": TEXT, "journeys": "int64", "share": "float64"},
+    "outcome_effects.csv": {"pattern": TEXT, "n": "int64", "difference": "float64"},
+}
+OPTIONAL_TEXT = ("phase", "expected", "observed", "outcome", "level", "verdict", "segment", "metric", "variant_id")
+
+
+@dataclass(frozen=True)
+class Journeys:
+    """What journeys.parquet says in total."""
+
+    journeys: int
+    customers: int
+    events: int
+    open: int
+    several_channels: int
+    first: datetime | None
+    last: datetime | None
+    median_duration: float | None
+
+
+@dataclass(frozen=True)
+class Variants:
+    """The most frequent variants, and what all of them add up to."""
+
+    top: pd.DataFrame
+    variants: int
+    journeys: int
+    journeys_with: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What is known of one outcome: effects of patterns, and the card of its model."""
+
+    name: str
+    effects: pd.DataFrame | None
+    card: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """The files of one run."""
+
+    folder: Path
+    manifest: dict[str, Any]
+    quality: dict[str, Any] = field(default_factory=dict)
+    design: dict[str, Any] | None = None
+    conformance_summary: dict[str, Any] | None = None
+    directly_follows: pd.DataFrame | None = None
+    touchpoints: pd.DataFrame | None = None
+    channel_switches: pd.DataFrame | None = None
+    conformance: pd.DataFrame | None = None
+    deviations: pd.DataFrame | None = None
+    journeys: Journeys | None = None
+    variants: Variants | None = None
+    outcomes: list[Outcome] = field(default_factory=list)
+    experience: dict[str, pd.DataFrame] = field(default_factory=dict)
+    process_model: str | None = None
+
+
+def read_run(folder: Path, *, top_variants: int = 200) -> Run:
+    """Read the files of a run; only manifest.json must be there.
+
+    Raises
+    ------
+    InputError
+        If the folder is no run, or a file of it is not what it should be; the message names the file.
+    """
+    if not (folder / "manifest.json").is_file():
+        raise InputError(
+            f"{folder}: no run (manifest.json is missing). Give the folder that 'journeymining run' wrote."
+        )
+    model = folder / "process_model.svg"
+    return Run(
+        folder=folder,
+        manifest=_json(folder / "manifest.json") or {},
+        quality=_json(folder / "quality.json") or {},
+        design=_json(folder / "design.json"),
+        conformance_summary=_json(folder / "conformance.json"),
+        directly_follows=_table(folder / "directly_follows.csv"),
+        touchpoints=_table(folder / "touchpoints.csv"),
+        channel_switches=_table(folder / "channel_switches.csv"),
+        conformance=_table(folder / "conformance.csv"),
+        deviations=_table(folder / "deviations.csv"),
+        journeys=_journeys(folder / "journeys.parquet"),
+        variants=_variants(folder / "variants.parquet", top_variants),
+        outcomes=_outcomes(folder),
+        experience={path.stem: _read_csv(path, {}) for path in sorted((folder / "experience").glob("*.csv"))},
+        process_model=model.read_text(encoding="utf-8") if model.is_file() else None,
+    )
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON ({error}).") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: an object is expected, found {type(content).__name__}.")
+    return content
+
+
+def _table(path: Path) -> pd.DataFrame | None:
+    return _read_csv(path, COLUMNS[path.name]) if path.is_file() else None
+
+
+def _read_csv(path: Path, columns: dict[str, str]) -> pd.DataFrame:
+    """Read a CSV; an activity that is called NA stays one, and a numeric variant_id stays text."""
+    texts = {name: TEXT for name in (*columns, *OPTIONAL_TEXT) if columns.get(name, TEXT) == TEXT}
+    try:
+        frame = pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=[""])
+    except pd.errors.EmptyDataError:
+        raise InputError(f"{path}: the file is empty; its first line should name the columns.") from None
+    except pd.errors.ParserError as error:
+        raise InputError(f"{path}: not a CSV table ({error}).") from None
+    for name in columns:
+        if name not in frame:
+            raise InputError.missing_column(name, frame.columns, where=str(path))
+    for name in texts:
+        if name in frame:
+            frame[name] = frame[name].fillna("")
+    return frame
+
+
+def _parquet(path: Path, columns: list[str]) -> pa.Table:
+    available = pq.read_schema(path).names
+    for name in columns:
+        if name not in available:
+            raise InputError.missing_column(name, available, where=str(path))
+    return pq.read_table(path, columns=columns)
+
+
+def _journeys(path: Path) -> Journeys | None:
+    if not path.is_file():
+        return None
+    table = _parquet(path, ["customer_id", "start", "end", "events", "channels", "open"])
+    closed = table.filter(pc.invert(pc.fill_null(table["open"], False)))
+    durations = pc.subtract(closed["end"], closed["start"]).to_numpy().astype("timedelta64[us]").astype("float64")
+    return Journeys(
+        journeys=table.num_rows,
+        customers=pc.count_distinct(table["customer_id"]).as_py(),
+        events=pc.sum(table["events"]).as_py() or 0,
+        open=table.num_rows - closed.num_rows,
+        several_channels=pc.sum(pc.greater(table["channels"], 1)).as_py() or 0,
+        first=pc.min(table["start"]).as_py(),
+        last=pc.max(table["end"]).as_py(),
+        median_duration=float(pd.Series(durations).median()) / 1e6 if len(durations) else None,
+    )
+
+
+def _variants(path: Path, top: int) -> Variants | None:
+    if not path.is_file():
+        return None
+    table = _parquet(path, ["variant_id", "path", "journeys", "median_duration"])
+    order = pc.sort_indices(table, sort_keys=[("journeys", "descending"), ("variant_id", "ascending")])
+    return Variants(
+        top=table.take(order[:top]).to_pandas(),
+        variants=table.num_rows,
+        journeys=pc.sum(table["journeys"]).as_py() or 0,
+        journeys_with=_journeys_with(table),
+    )
+
+
+def _journeys_with(variants: pa.Table) -> dict[str, int]:
+    """Count the journeys in which each activity occurs at least once."""
+    paths = variants["path"].combine_chunks()
+    pairs = pa.table({"variant": pc.list_parent_indices(paths), "activity": pc.list_flatten(paths)})
+    once = pairs.group_by(["variant", "activity"]).aggregate([])
+    once = once.append_column("journeys", variants["journeys"].take(once["variant"]))
+    counted = once.group_by("activity").aggregate([("journeys", "sum")])
+    return dict(zip(counted["activity"].to_pylist(), counted["journeys_sum"].to_pylist(), strict=True))
+
+
+def _outcomes(folder: Path) -> list[Outcome]:
+    """Read one outcome beside the other files, or several in ``outcomes/<name>/``."""
+    found = [_outcome(folder, "")]
+    found += [_outcome(place, place.name) for place in sorted((folder / "outcomes").glob("*")) if place.is_dir()]
+    return [outcome for outcome in found if outcome is not None]
+
+
+def _outcome(folder: Path, name: str) -> Outcome | None:
+    effects = _table(folder / "outcome_effects.csv")
+    card = _json(folder / "model_card.json")
+    if effects is None and card is None:
+        return None
+    if not name and effects is not None and "outcome" in effects and len(effects):
+        name = str(effects["outcome"].iloc[0])
+    return Outcome(name or str((card or {}).get("outcome", "outcome")), effects, card)

@@ -1,0 +1,140 @@
+"""The report says what the tables say, and nothing that a table could smuggle in."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from journeymining.exceptions import InputError, UsageError
+from journeymining.report.audit import write_report
+
+
+class Reader(HTMLParser):
+    """Collects text, elements and attributes of a page."""
+
+    def __init__(self):
+        super().__init__()
+        self.text, self.tags, self.attributes = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def read(path):
+    reader = Reader()
+    reader.feed(path.read_text(encoding="utf-8"))
+    return reader
+
+
+def words(reader):
+    return " ".join(" ".join(reader.text).split())
+
+
+def test_every_key_figure_has_its_interval_and_what_it_covers(run_folder):
+    text = words(read(write_report(run_folder)))
+
+    # 567 of 960 = 0.590625, Wilson [0.5592, 0.6213]; 120 of 3230 switches; NPS and fitness as their tables say.
+    assert "59.1% follow the design [55.9, 62.1] · of 960 journeys in scope" in text
+    assert "0.931 log fitness [0.925, 0.937]" in text
+    assert "3.7% of channel switches are forced [3.1, 4.4] · 120 of 3,230 channel switches" in text
+    assert "+25 Net Promoter Score [+16, +34] · 300 answers" in text
+    assert "13.6% churn [11.5, 15.9] · 122 of 900 journeys whose outcome is known" in text
+
+
+def test_the_page_says_what_was_left_out_and_why(run_folder):
+    text = words(read(write_report(run_folder)))
+
+    assert "7,500 Bot (pull)" in text
+    assert "5,835 No touchpoint (cut)" in text
+    assert "40 journeys are still open" in text
+
+
+def test_absent_tables_leave_their_chapter_out_and_the_page_says_so(run_folder):
+    for path in run_folder.rglob("*"):
+        if path.is_file() and path.name not in {"manifest.json", "touchpoints.csv", "directly_follows.csv"}:
+            path.unlink()
+
+    reader = read(write_report(run_folder))
+
+    sections = [value for tag, name, value in reader.attributes if tag == "section" and name == "id"]
+    assert sections == ["map", "quality", "reading"]
+    assert "Designed against actual (needs deviations.csv)" in words(reader)
+    assert "What paths go with (needs outcome_effects.csv)" in words(reader)
+
+
+def test_a_manifest_alone_is_enough(tmp_path):
+    (tmp_path / "manifest.json").write_text(json.dumps({"job": "small"}))
+
+    text = words(read(write_report(tmp_path)))
+
+    assert "small" in text
+    assert not (tmp_path / "journey_map.svg").exists()
+
+
+def test_a_folder_without_manifest_is_no_run(tmp_path):
+    with pytest.raises(InputError, match=r"no run \(manifest.json is missing\)"):
+        write_report(tmp_path)
+
+
+def test_a_missing_column_is_named_with_its_file(run_folder):
+    (run_folder / "deviations.csv").write_text("type,touchpoint,journeys,shares\n")
+
+    with pytest.raises(InputError, match=r"deviations.csv: column 'share' is missing. Did you mean 'shares'"):
+        write_report(run_folder)
+
+
+def test_an_unknown_language_is_refused(run_folder):
+    with pytest.raises(UsageError, match=r"does not speak 'nl'\. Allowed: en"):
+        write_report(run_folder, language="nl")
+
+
+def test_names_from_the_log_are_shown_and_never_run(run_folder):
+    evil = "<script>alert(1)</script>"
+    for path in [*run_folder.rglob("*.csv"), *run_folder.rglob("*.json")]:
+        text = path.read_text(encoding="utf-8")
+        text = text.replace("helpdesk_call", evil).replace('"phone"', json.dumps(evil)).replace("phone", evil)
+        path.write_text(text, encoding="utf-8")
+
+    page = write_report(run_folder)
+
+    reader = read(page)
+    assert reader.tags.count("script") == 1  # our own
+    assert evil in words(reader)
+    assert evil not in page.read_text(encoding="utf-8")
+    assert evil not in (run_folder / "journey_map.svg").read_text(encoding="utf-8")
+
+
+def test_the_page_has_no_address_that_a_browser_would_load(run_folder):
+    reader = read(write_report(run_folder))
+
+    loading = [
+        value for _, name, value in reader.attributes if name in {"src", "srcset", "href", "xlink:href", "action"}
+    ]
+    assert loading
+    assert all(value.startswith(("#", "data:")) for value in loading)
+    assert not re.search(r"url\(|@import|https?://(?!www\.w3\.org/2000/svg)", (run_folder / "report.html").read_text())
+
+
+def test_outcome_pictures_say_association_and_never_because(run_folder):
+    page = write_report(run_folder).read_text(encoding="utf-8")
+
+    section = page[page.index('<section id="outcomes"') : page.index('<section id="experience"')]
+    titles = re.findall(r'class="chart-title">(.*?)</figcaption>', section)
+    assert len(titles) == 3
+    assert all("ssociation" in title for title in titles)
+    assert "because" not in section.lower()
+
+
+def test_the_same_tables_give_the_same_page(run_folder):
+    first = write_report(run_folder).read_bytes(), (run_folder / "journey_map.svg").read_bytes()
+
+    second = write_report(run_folder).read_bytes(), (run_folder / "journey_map.svg").read_bytes()
+
+    assert first == second
