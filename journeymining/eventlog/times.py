@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import zoneinfo
 from typing import Any, NamedTuple
 
@@ -57,7 +58,8 @@ def parse_times(
     -------
     Times
         ``facts`` counts ``naive``, ``offsets`` (per offset as written), ``ambiguous``, ``nonexistent``,
-        ``date_only``, ``epoch``, ``finer_than_microseconds`` and ``unreadable`` values.
+        ``date_only``, ``midnight`` (by the clock as written), ``epoch``, ``finer_than_microseconds`` and
+        ``unreadable`` values.
 
     Raises
     ------
@@ -82,12 +84,13 @@ def parse_times(
     missing = values.is_null()
     if isinstance(values.dtype, pl.Datetime):
         micro = values.cast(pl.Datetime("us", values.dtype.time_zone))
+        facts["midnight"] = int((micro.dt.time() == dt.time()).sum())
         facts["finer_than_microseconds"] = int((micro.cast(values.dtype) != values).sum())
         if values.dtype.time_zone is not None:
             return Times(micro.dt.convert_time_zone("UTC"), missing, facts | {"unreadable": 0})
         instants = _localise(micro, timezone, facts, where)
     elif values.dtype == pl.Date:
-        facts["date_only"] = len(values) - values.null_count()
+        facts["date_only"] = facts["midnight"] = len(values) - values.null_count()
         instants = _localise(values.cast(NAIVE), timezone, facts, where)
     elif values.dtype.is_numeric():
         instants = _from_numbers(values, facts)
@@ -167,6 +170,7 @@ def _from_format(
             facts["date_only"] = len(parsed) - parsed.null_count()
     except pl.exceptions.PolarsError as error:
         raise UsageError(f"The form '{time_format}' of times is not usable; example: '%d/%m/%Y %H:%M'.") from error
+    facts["midnight"] = int((parsed.dt.time() == dt.time()).sum())
     if isinstance(parsed.dtype, pl.Datetime) and parsed.dtype.time_zone is not None:
         return parsed.dt.convert_time_zone("UTC")
     return _localise(parsed, timezone, facts, where)
@@ -184,9 +188,10 @@ def _from_text(text: pl.Series, timezone: str | None, facts: dict[str, Any], whe
         parts = rows.select("row", pl.col("text").str.extract_groups(pattern)).unnest("text")
         if form == "slashed":
             parts = _day_and_month(parts, text.name, where)
-        facts["date_only"] += int(parts["hour"].is_null().sum())
         facts["finer_than_microseconds"] += int(parts["fraction"].str.slice(6).str.contains("[1-9]").sum())
-        read = parts.select("row", _naive().alias("read"), pl.col("offset").alias("read_offset"))
+        read = parts.select("row", "hour", _naive().alias("read"), pl.col("offset").alias("read_offset"))
+        facts["date_only"] += read.filter(pl.col("hour").is_null() & pl.col("read").is_not_null()).height
+        read = read.drop("hour")
         frame = (
             frame.with_row_index("row")
             .join(read, on="row", how="left", maintain_order="left")
@@ -195,6 +200,7 @@ def _from_text(text: pl.Series, timezone: str | None, facts: dict[str, Any], whe
             )
             .drop("row", "read", "read_offset")
         )
+    facts["midnight"] = int((frame["naive"].dt.time() == dt.time()).sum())
     counted = frame.filter(pl.col("offset").is_not_null())["offset"].value_counts(sort=True, name="n")
     facts["offsets"] = dict(counted.sort(["n", "offset"], descending=[True, False]).iter_rows())
     local = frame.select(pl.when(pl.col("offset").is_null()).then("naive").alias(text.name)).to_series()

@@ -38,7 +38,8 @@ def read_xes(path: str | Path) -> tuple[pa.Table, dict[str, Any]]:
         values of different types under one key are text). The defaults of global elements are declarations, and
         fill nothing in. A trace without a name is named after its place in the file (``trace 12``).
     dict
-        ``traces``, ``unnamed_traces``, ``empty_traces``, ``events_without_trace``, ``mixed_types`` (keys).
+        ``traces``, ``unnamed_traces``, ``empty_traces``, ``events_without_trace``, ``repeated_trace_names``,
+        ``mixed_types`` (keys).
 
     Raises
     ------
@@ -51,6 +52,8 @@ def read_xes(path: str | Path) -> tuple[pa.Table, dict[str, Any]]:
     table = pa.concat_tables([pa.Table.from_batches([batch]) for batch in batches], promote_options="default")
     typed, mixed = _typed(pl.DataFrame(pl.from_arrow(table)), types)
     facts["mixed_types"] = mixed
+    names = typed["case:concept:name"].n_unique() if "case:concept:name" in typed.columns else 0
+    facts["repeated_trace_names"] = facts["traces"] - facts["empty_traces"] - names
     return typed.to_arrow(), facts
 
 
