@@ -43,7 +43,7 @@ class Promise:
         """The promise in words, the name it has in tables."""
         from journeymining.durations import write_duration
 
-        business = " of business days" if self.business_days else ""
+        business = " on business days" if self.business_days else ""
         return f"within {write_duration(self.within)}{business} after {self.start}"
 
 

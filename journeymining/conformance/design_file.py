@@ -12,7 +12,7 @@ from journeymining.conformance.design import Calendar, Design, MoveCosts, Promis
 from journeymining.conformance.flow import flow_net, parse_flow, steps
 from journeymining.conformance.rules import parse_rule
 from journeymining.documents import load_yaml, validate
-from journeymining.durations import Duration
+from journeymining.durations import Duration  # noqa: TC001 - pydantic reads it
 from journeymining.exceptions import SpecError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def _check_names(document: Document, content: _DesignFile, design: Design) -> No
     for key in ("missing", "unexpected"):
         mentioned += [(f"costs.{key}", name, ("costs", key, name)) for name in getattr(content.costs, key)]
     for where, name, place in mentioned:
-        # A rule may speak of what the design does not place (a call to the helpdesk), but a slip of the pen is a mistake.
+        # A rule may speak of what the design does not place (a call to the helpdesk), but not of a slip.
         if name not in design.touchpoints and (guess := get_close_matches(name, design.touchpoints, 1, SLIP)):
             message = f"{where}: '{name}' is not among the touchpoints. Did you mean '{guess[0]}'?"
             raise document.error(message, place)

@@ -1,0 +1,245 @@
+"""Compare the actual journeys of a log with a designed one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from journeymining.conformance.compare import Compared, compare
+from journeymining.conformance.figures import generalisation, mean_with_interval, precision, simplicity
+from journeymining.conformance.judging import Judged, judge_bucket
+from journeymining.conformance.promises import promise_table
+from journeymining.conformance.satisfaction import rule_table
+from journeymining.conformance.scope import COLUMNS, ENDED_OTHERWISE, OPEN, Codes, Paths, scoped_paths
+from journeymining.conformance.tables import (
+    deviation_table,
+    group_table,
+    journey_table,
+    path_deviations,
+    variant_table,
+)
+from journeymining.exceptions import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from journeymining.conformance.design import Design
+    from journeymining.engines.prepared_log import PreparedLog
+
+
+@dataclass(frozen=True)
+class Conformance:
+    """What comparing a log with a design found; `conform` says what each table holds."""
+
+    design: Design
+    variants: pd.DataFrame
+    deviations: pd.DataFrame
+    journeys: pd.DataFrame
+    findings: pd.DataFrame
+    touchpoints: pd.DataFrame
+    phases: pd.DataFrame
+    channels: pd.DataFrame
+    rules: pd.DataFrame
+    promises: pd.DataFrame
+    summary: dict[str, Any] = field(repr=False)
+
+
+def conform(
+    log: PreparedLog,
+    design: Design,
+    *,
+    state_limit: int = 100_000,
+    silent_cost: int = 0,
+    seed: int = 0,
+    samples: int = 1000,
+    threads: int | None = None,
+) -> Conformance:
+    r"""Compare every journey of a log with a design, exactly, and say in words where it departs.
+
+    Parameters
+    ----------
+    log : PreparedLog
+        See `journeymining.engines.prepared_log.prepare`. Journeys flagged open are not held to what may still come.
+    design : Design
+        See `journeymining.conformance.design.read_design`.
+    state_limit : int
+        Models with more states are refused.
+    silent_cost : int, default 0
+        What a step that no event can show costs.
+    seed, samples : int
+        Of the bootstrap for the intervals of fitness.
+    threads : int, default one per core
+
+    Returns
+    -------
+    Conformance
+        ``variants``: a row per distinct judged path; ``deviations``: a row per type, touchpoint, expected and observed,
+        with the journeys concerned as a share of those in scope and its 95 % interval (Wilson); ``touchpoints``,
+        ``phases``, ``channels``: the same per type and touchpoint, phase, channel; ``journeys``: a row per journey;
+        ``findings``: a row per single deviation, with the event it is about; ``rules``, ``promises``: a row per each;
+        ``summary``: the figures of the whole log and what they cover.
+
+    Raises
+    ------
+    InputError
+        If no journey is in scope, or the model cannot be checked (no end, unbounded, dead, too large).
+
+    Examples
+    --------
+    >>> from journeymining.conformance.design_file import design_of_document
+    >>> from journeymining.documents import parse_yaml
+    >>> from journeymining.engines.prepared_log import example_log, prepare
+    >>> design = design_of_document(parse_yaml("journey: order\nflow: order > pay\n", path="order.yaml"))
+    >>> with prepare(example_log()) as log:
+    ...     found = conform(log, design)
+    >>> found.deviations[["type", "touchpoint", "journeys"]].values.tolist()
+    [['ad_hoc', 'call', 1], ['dead_end', 'order', 1], ['missing', 'pay', 1]]
+    """
+    codes = Codes.of(log, design)
+    paths = scoped_paths(log, design, codes)
+    if not paths.symbols:
+        wanted = ", ".join(design.start or sorted(design.touchpoints)[:10])
+        raise InputError(
+            f"No journey is in scope of the design '{design.name}': none has {wanted}. "
+            f"The log has: {', '.join(log.activities[:10])}."
+        )
+    compared = None
+    if design.net is not None:
+        compared = compare(log, design, paths, codes, state_limit=state_limit, silent=silent_cost, threads=threads)
+    activities = [[log.activities[symbol // codes.by_channel] for symbol in one.tolist()] for one in paths.symbols]
+    variants = variant_table(paths, activities, compared)
+    departures = path_deviations(design, paths, activities, compared)
+    watched_until = log.run(
+        lambda bucket: bucket.journeys["end"].to_numpy().max(initial=0),
+        lambda ends: int(max(ends)),
+        columns=["journey"],
+    )
+    judged = log.run(
+        lambda bucket: judge_bucket(bucket, log, design, codes, paths, departures, watched_until),
+        lambda parts: parts,
+        columns=COLUMNS,
+    )
+    findings = pl.concat([one.findings for one in judged])
+    journeys = journey_table(pl.concat([one.journeys for one in judged]), findings, variants)
+    in_scope = int(paths.journeys.sum())
+    rules = np.sum([one.rules for one in judged], axis=0).astype(np.int64)
+    phase_of = {name: one.phase for name, one in design.touchpoints.items()}
+    phase = pl.col("touchpoint").replace_strict(phase_of, default=None, return_dtype=pl.String).alias("phase")
+    return Conformance(
+        design=design,
+        variants=variants,
+        deviations=deviation_table(findings, in_scope),
+        journeys=journeys,
+        findings=findings.to_pandas(),
+        touchpoints=group_table(findings, ["touchpoint", "type"], in_scope),
+        phases=group_table(findings.with_columns(phase), ["phase", "type"], in_scope),
+        channels=group_table(findings, ["channel", "type"], in_scope),
+        rules=rule_table(design.rules, rules[:, :4], rules[:, 4].tolist(), rules[:, 5].tolist()),
+        promises=promise_table(
+            design.promises,
+            np.concatenate([one.verdicts for one in judged], axis=1),
+            np.concatenate([one.took for one in judged], axis=1),
+        ),
+        summary=_summary(log, design, paths, compared, journeys, judged, seed=seed, samples=samples),
+    )
+
+
+def _summary(
+    log: PreparedLog,
+    design: Design,
+    paths: Paths,
+    compared: Compared | None,
+    journeys: pd.DataFrame,
+    judged: list[Judged],
+    *,
+    seed: int,
+    samples: int,
+) -> dict[str, Any]:
+    """Return the figures of the whole log and what they cover."""
+    in_scope = int(paths.journeys.sum())
+    seen = np.sum([one.activity for one in judged], axis=0)
+    observed = {name for name, events in zip(log.activities, seen.tolist(), strict=True) if events}
+    counts: dict[str, int] = {}
+    for one in judged:
+        for name, number in one.counts.items():
+            counts[name] = counts.get(name, 0) + number
+    return {
+        "design": design.name,
+        "journeys": {
+            "in_log": log.journey_count,
+            "in_scope": in_scope,
+            "outside": log.journey_count - in_scope,
+            "open": int(paths.journeys[paths.stands == OPEN].sum()),
+            "ended_otherwise": int(paths.journeys[paths.stands == ENDED_OTHERWISE].sum()),
+        },
+        "events": {
+            "in_log": log.event_count,
+            "judged": int(seen.sum()),
+            "ignored": paths.ignored,
+            "outside": paths.outside_events,
+            **counts,
+        },
+        "variants": len(paths.symbols),
+        **(_figures(compared, paths, journeys, seed, samples) if compared is not None else {}),
+        "never_observed": sorted(set(design.touchpoints) - observed),
+        "not_in_design": sorted(observed - set(design.touchpoints)),
+        "notes": list(design.notes),
+        "unchecked": list(design.unchecked),
+    }
+
+
+def _figures(compared: Compared, paths: Paths, journeys: pd.DataFrame, seed: int, samples: int) -> dict[str, Any]:
+    """Return the figures that need a model."""
+    inside = journeys[journeys["in_scope"]]
+    customers = inside["customer_id"].factorize()[0]
+    values = inside["fitness"].to_numpy(dtype=np.float64)
+    fitness, low, high = mean_with_interval(values, customers, seed=seed, samples=samples)
+    share, share_low, share_high = mean_with_interval(inside["cost"].to_numpy() == 0, customers, seed=seed)
+    cost, worst = (int((one * paths.journeys).sum()) for one in (compared.alignments.upper, compared.worst))
+    return {
+        "fitness": {"mean": fitness, "low": low, "high": high, "interval": "95 %, bootstrap by customer", "seed": seed},
+        "fitting": {
+            "journeys": int((inside["cost"] == 0).sum()),
+            "share": share,
+            "low": share_low,
+            "high": share_high,
+        },
+        "log_fitness": 1 - cost / worst if worst else 1.0,
+        "cost": cost,
+        "precision": precision(compared, paths.journeys),
+        "generalisation": generalisation(compared, paths.journeys),
+        "simplicity": simplicity(compared.net),
+        "order_score": float(inside["order_score"].mean()),
+        "coverage": float(inside["coverage"].mean()),
+        "states": compared.graph.states,
+        "dead_ends_of_model": compared.graph.dead_ends,
+        "bounded_only": int((compared.alignments.cost != compared.alignments.upper).sum()),
+    }
+
+
+def write(conformance: Conformance, folder: Path) -> None:
+    """Write the tables of a conformance check into a folder that exists."""
+    conformance.variants.to_csv(folder / "conformance.csv", index=False, lineterminator="\n")
+    conformance.deviations.to_csv(folder / "deviations.csv", index=False, lineterminator="\n")
+    for name in ("touchpoints", "phases", "channels", "rules", "promises"):
+        table: pd.DataFrame = getattr(conformance, name)
+        table.to_csv(folder / f"conformance_{name}.csv", index=False, lineterminator="\n")
+    conformance.journeys.to_parquet(folder / "conformance_journeys.parquet", index=False)
+    conformance.findings.to_parquet(folder / "conformance_findings.parquet", index=False)
+    text = json.dumps(_plain(conformance.summary), indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / "conformance.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it: a figure that does not exist is null."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
