@@ -1,0 +1,216 @@
+"""SQL from records to events, record identifiers and survey answers: all rules of a connector, one row per candidate.
+
+A candidate is a record and a rule that applies to it. ``_reason`` says why it becomes no row of the result (null: it
+does); nothing is left out before it was counted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from journeymining.ingest.clocks import instant_columns
+from journeymining.ingest.readers import FILE, LINE, PROBLEM
+from journeymining.ingest.records import column, text_sql, value_sql, when_sql
+from journeymining.ingest.sources import FILTERS
+from journeymining.ingest.specs import COLUMNS, NUMBERS, Event
+from journeymining.ingest.values import identifier, literal, number_sql
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from journeymining.ingest.sources import SourceConfig
+    from journeymining.ingest.specs import NumberValue, Stream, Survey, Time, Value
+
+SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
+
+EVENT_COLUMNS = {
+    "event_id": "VARCHAR",
+    "source": "VARCHAR",
+    "stream": "VARCHAR",
+    "activity": "VARCHAR",
+    "timestamp": "TIMESTAMPTZ",
+    "channel": "VARCHAR",
+    "topic": "VARCHAR",
+    "resource": "VARCHAR",
+    "initiator": "VARCHAR",
+    "status": "VARCHAR",
+    "duration": "DOUBLE",
+    "value": "DOUBLE",
+    "source_order": "BIGINT",
+    "time_text": "VARCHAR",
+    "time_rule": "VARCHAR",
+    "granularity": "VARCHAR",
+}
+"""Columns of ``source_events.parquet``."""
+
+SURVEY_COLUMNS = {
+    "survey_id": "VARCHAR",
+    "source": "VARCHAR",
+    "event_id": "VARCHAR",
+    "level": "VARCHAR",
+    "metric": "VARCHAR",
+    "value": "DOUBLE",
+    "scale_min": "DOUBLE",
+    "scale_max": "DOUBLE",
+    "direction": "VARCHAR",
+    "sent_at": "TIMESTAMPTZ",
+    "answered_at": "TIMESTAMPTZ",
+}
+"""Columns of ``surveys.parquet``."""
+
+
+def row_id(source: str, stream: str, activity: str) -> str:
+    """Return SQL of the id of an event; of a record, with an empty activity."""
+    return f"md5(concat_ws(chr(31), {literal(source)}, {literal(stream)}, _key, {activity}))"
+
+
+def events_sql(records: str, source: str, name: str, stream: Stream, config: SourceConfig, zone: str | None) -> str:
+    """Return the query of all candidates of a stream's events.
+
+    Columns: those of `EVENT_COLUMNS`, ``direction``, ``_file``, ``_line``, ``_rule`` (place of the rule), ``_reason``,
+    ``_undeclared`` (the time needs a zone that nobody declared), ``_lost:<column>`` (a text was there and says
+    nothing) and the texts of the identifiers (``id:<name>``).
+    """
+    candidates = " UNION ALL ".join(
+        _candidates(records, place, event, stream, zone) for place, event in enumerate(stream.events)
+    )
+    order = f"{LINE} * {len(stream.events)} + _rule"
+    if stream.order:
+        fields = ", ".join(f"{number_sql(identifier(f'o:{field}'))} NULLS FIRST" for field in stream.order)
+        order = f"row_number() OVER (PARTITION BY timestamp ORDER BY {fields}, {FILE}, {LINE}, _rule)"
+    initiator = (
+        "coalesce(initiator, CASE direction WHEN 'inbound' THEN 'customer' WHEN 'outbound' THEN 'organisation' END)"
+    )
+    resource = "resource" if config.agents != "drop" else "CAST(NULL AS VARCHAR)"
+    return f"""
+        SELECT *, {_filters(stream, config)} AS _filtered FROM (
+            SELECT * REPLACE ({initiator} AS initiator, {resource} AS resource),
+                {row_id(source, name, "coalesce(activity, '')")} AS event_id, {literal(source)} AS source,
+                {literal(name)} AS stream, {order} AS source_order
+            FROM ({candidates}))"""
+
+
+def _candidates(records: str, place: int, event: Event, stream: Stream, zone: str | None) -> str:
+    texts = {"activity": event.activity} | {name: getattr(event, name) or getattr(stream, name) for name in COLUMNS}
+    numbers = {name: getattr(event, name) or getattr(stream, name) for name in NUMBERS}
+    items = [f"{value_sql(rules)} AS {name}" for name, rules in texts.items()]
+    items += [f"{_number(rules)} AS {name}" for name, rules in numbers.items()]
+    items += [f"{_lost(rules, name)} AS {identifier(f'_lost:{name}')}" for name, rules in (texts | numbers).items()]
+    items += [f"{column(field)} AS {identifier(f'o:{field}')}" for field in stream.order]
+    items += [f"{column(field)} AS {identifier(f'k:{field}')}" for field in stream.known]
+    items += [identifier(f"id:{name}") for name in stream.identifiers]
+    required = event.required or stream.required
+    missing = "".join(f" WHEN {name} IS NULL THEN {literal(f'{name}: missing')}" for name in required)
+    # The table of fields has no name without a prefix, so that later items may use earlier ones by name.
+    return f"""
+        SELECT *, CASE WHEN _key IS NULL THEN 'key: missing'
+            WHEN "_lost:activity" THEN 'activity: a text the connector does not know'
+            WHEN activity IS NULL THEN 'activity: missing'
+            WHEN time_text IS NULL THEN 'time: missing'
+            WHEN timestamp IS NULL THEN 'time: unreadable, without zone or outside 1990-2100'{missing} END AS _reason
+        FROM (SELECT {FILE}, {LINE}, _key, _agent, {place} AS _rule, {", ".join(items)},
+            {_time(event.time or stream.time, zone)}
+            FROM {records} WHERE {PROBLEM} IS NULL AND {when_sql(event.when, event.present)})"""
+
+
+def _time(time: Time | None, zone: str | None, prefix: str = "") -> str:
+    """Return items, each with the prefix: time_text, timestamp, time_rule, granularity and _undeclared."""
+    text, clock = f"{prefix}time_text", f"_{prefix}t_"
+    names = [f"{prefix}{name}" for name in ("time_text", "timestamp", "time_rule", "granularity")]
+    if time is None:
+        nothing = ["VARCHAR", "TIMESTAMPTZ", "VARCHAR", "VARCHAR"]
+        items = [f"CAST(NULL AS {kind}) AS {name}" for kind, name in zip(nothing, names, strict=True)]
+        return ", ".join([*items, f"false AS {prefix}_undeclared"])
+    fields = [column(field) for field in time.field]
+    written = fields[0] if len(fields) == 1 else f"coalesce({', '.join(fields)})"
+    fold = value_sql([time.fold_by]) if time.fold_by else None
+    needs = time.zone == "source" and zone is None and time.form in {"iso", "pattern"}
+    undeclared = f"coalesce({clock}bare AND {clock}wall IS NOT NULL, false)" if needs else "false"
+    return ", ".join(
+        [
+            f"{written} AS {text}",
+            *instant_columns(time, text, zone=zone, fold=fold, prefix=clock),
+            f"timezone('UTC', {clock}instant) AS {names[1]}",
+            f"CASE WHEN {clock}instant IS NOT NULL THEN {clock}rule END AS {names[2]}",
+            f"CASE WHEN {clock}instant IS NOT NULL THEN {clock}exact END AS {names[3]}",
+            f"{undeclared} AS {prefix}_undeclared",
+        ]
+    )
+
+
+def _number(rules: Sequence[NumberValue]) -> str:
+    parts = [f"{number_sql(value_sql([rule]))} * {SECONDS[rule.unit]!r}" for rule in rules]
+    return f"coalesce({', '.join(parts)})" if parts else "CAST(NULL AS DOUBLE)"
+
+
+def _lost(rules: Sequence[Value], name: str) -> str:
+    if not rules:
+        return "false"
+    # A map may say that a text means nothing: such a text is not lost.
+    meant = [literal(text) for rule in rules for text, becomes in (rule.map or {}).items() if becomes is None]
+    text = text_sql(rules)
+    known = f" AND {text} NOT IN ({', '.join(meant)})" if meant else ""
+    return f"({text} IS NOT NULL AND {name} IS NULL{known})"
+
+
+def _filters(stream: Stream, config: SourceConfig) -> str:
+    """Return SQL of the filter that leaves a candidate out, null where none does."""
+    cases = []
+    for key, filters in (("keep", config.keep), ("drop", config.drop)):
+        for name, texts in filters.items():
+            if name not in FILTERS and name not in stream.known:
+                continue
+            sql = name if name in FILTERS else identifier(f"k:{name}")
+            among = f"{sql} IN ({', '.join(map(literal, texts))})"
+            out = f"NOT coalesce({among}, false)" if key == "keep" else f"coalesce({among}, false)"
+            cases.append(f"WHEN {out} THEN {literal(f'{key}: {name}')}")
+    return f"CASE {' '.join(cases)} END" if cases else "CAST(NULL AS VARCHAR)"
+
+
+def identifiers_sql(candidates: str, kinds: Mapping[str, str]) -> str:
+    """Return a query of the identifiers of candidates, as texts: event_id, timestamp, name, kind, text."""
+    parts = [
+        f"SELECT event_id, source, timestamp, {literal(kind)} AS kind, {identifier(f'id:{name}')} AS text "
+        f"FROM {candidates} WHERE {identifier(f'id:{name}')} IS NOT NULL"
+        for name, kind in kinds.items()
+    ]
+    return " UNION ALL ".join(parts)
+
+
+def record_rows_sql(records: str, source: str, name: str, stream: Stream, zone: str | None) -> str:
+    """Return the query of records that carry identifiers or answers but are no events, as candidates."""
+    ids = "".join(f", {identifier(f'id:{one}')}" for one in stream.identifiers)
+    return f"""
+        SELECT {row_id(source, name, "''")} AS event_id, {literal(source)} AS source, *,
+            CASE WHEN _key IS NULL THEN 'key: missing' END AS _reason
+        FROM (SELECT {FILE}, {LINE}, _key{ids}, {_time(stream.time, zone)} FROM {records} WHERE {PROBLEM} IS NULL)"""
+
+
+def surveys_sql(records: str, source: str, name: str, stream: Stream, survey: Survey, zone: str | None) -> str:
+    """Return the query of all candidates of survey answers, with ``_reason`` as in `events_sql`."""
+    texts = {name: getattr(survey, name) for name in ("metric", "direction", "level")}
+    numbers = {name: getattr(survey, name) for name in ("value", "scale_min", "scale_max")}
+    items = [f"{value_sql(rules)} AS {name}" for name, rules in texts.items()]
+    items += [f"{_number(rules)} AS {name}" for name, rules in numbers.items()]
+    items += [f"{_lost(rules, name)} AS {identifier(f'_lost:{name}')}" for name, rules in (texts | numbers).items()]
+    items += [f"{text_sql(survey.value)} AS _answer"]
+    items += [identifier(f"id:{one}") for one in stream.identifiers]
+    items += [_time(survey.sent_at, zone, "sent_at_"), _time(survey.answered_at, zone, "answered_at_")]
+    unreadable = " OR ".join(
+        f"({p}_time_text IS NOT NULL AND {p}_timestamp IS NULL)" for p in ("sent_at", "answered_at")
+    )
+    return f"""
+        SELECT {row_id(source, name, "''")} AS survey_id, {row_id(source, name, "''")} AS event_id,
+            {literal(source)} AS source, *, sent_at_timestamp AS sent_at, answered_at_timestamp AS answered_at,
+            coalesce(answered_at_timestamp, sent_at_timestamp) AS timestamp,
+            sent_at__undeclared OR answered_at__undeclared AS _undeclared,
+            CASE WHEN _key IS NULL THEN 'key: missing'
+            WHEN metric IS NULL THEN 'metric: missing or unknown'
+            WHEN "_lost:direction" THEN 'direction: a text the connector does not know'
+            WHEN metric = 'ces' AND direction IS NULL THEN 'direction: missing, and effort is asked both ways'
+            WHEN "_lost:value" THEN 'value: no number'
+            WHEN value IS NULL THEN 'no answer'
+            WHEN scale_min IS NULL OR scale_max IS NULL OR scale_min >= scale_max THEN 'scale: missing or no range'
+            WHEN value < scale_min OR value > scale_max THEN 'value: outside its scale'
+            WHEN {unreadable} THEN 'time: unreadable, without zone or outside 1990-2100' END AS _reason
+        FROM (SELECT {FILE}, {LINE}, _key, {", ".join(items)} FROM {records} WHERE {PROBLEM} IS NULL)"""

@@ -1,0 +1,298 @@
+"""From the sources of a job to its events: land the raw records, then map them. Two steps, each whole or absent.
+
+Landing keeps every record as it came (`journeymining.ingest.readers`); mapping runs in DuckDB with a bounded memory, by
+SQL made of the connector (`records`, `mapping`) and Python on distinct texts only (`distinct`).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from journeymining.exceptions import InputError, SpecError, UsageError
+from journeymining.ingest.library import SPEC, connector_folder
+from journeymining.ingest.mapping import EVENT_COLUMNS, SURVEY_COLUMNS
+from journeymining.ingest.readers import land
+from journeymining.ingest.sources import adapt, find_files
+from journeymining.ingest.specs import read_connector
+from journeymining.writing import whole_file, whole_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from journeymining.documents import Document
+    from journeymining.ingest.sources import SourceConfig
+    from journeymining.ingest.specs import Connector
+
+logger = logging.getLogger(__name__)
+
+IDENTIFIER_COLUMNS = {
+    "source": "VARCHAR",
+    "event_id": "VARCHAR",
+    "kind": "VARCHAR",
+    "value_hash": "VARCHAR",
+    "timestamp": "TIMESTAMPTZ",
+}
+"""Columns of ``identifiers.parquet``."""
+
+REJECTED_COLUMNS = {
+    "source": "VARCHAR",
+    "stream": "VARCHAR",
+    "reason": "VARCHAR",
+    "file": "VARCHAR",
+    "line": "BIGINT",
+    "record": "VARCHAR",
+}
+"""Columns of ``rejected/<source>.parquet``; ``record`` (the raw record as JSON) is null unless the job asks for it."""
+
+TABLES = {
+    "source_events": EVENT_COLUMNS,
+    "identifiers": IDENTIFIER_COLUMNS,
+    "surveys": SURVEY_COLUMNS,
+    "rejected": REJECTED_COLUMNS,
+}
+
+MEMORY = "600MB"
+
+
+@dataclass
+class IngestResult:
+    """What one source gave: its tables as Parquet files (several or none of a table), and the count of everything."""
+
+    source: str
+    files: dict[str, list[Path]] = field(default_factory=lambda: {table: [] for table in TABLES})
+    quality: dict[str, Any] = field(default_factory=dict)
+
+
+class Place:
+    """Where a source stands in its job, so that errors name file, line and column."""
+
+    def __init__(self, source: str, document: Document | None) -> None:
+        self.source, self.document = source, document
+
+    def spec_error(self, key: str, message: str) -> SpecError:
+        """Return an error of the job's author."""
+        text = f"source '{self.source}': {message}"
+        return self.document.error(text, ("sources", self.source, key)) if self.document else SpecError(text)
+
+    def input_error(self, message: str) -> InputError:
+        """Return an error of the files that the job names."""
+        return InputError(str(self.spec_error("path", message)))
+
+
+def ingest_source(
+    name: str,
+    config: SourceConfig,
+    *,
+    timezone: str | None,
+    region: str | None,
+    key: bytes,
+    raw_dir: str | Path,
+    work_dir: str | Path,
+    base: str | Path = ".",
+    document: Document | None = None,
+    memory: str = MEMORY,
+    threads: int | None = None,
+) -> IngestResult:
+    """Land the records of one source and map them to events, identifiers and survey answers.
+
+    Parameters
+    ----------
+    name : str
+        Name of the source in the job.
+    config : SourceConfig
+        The entry of the job.
+    timezone, region : str, optional
+        Zone and country of the job, for sources that declare none.
+    key : bytes
+        Secret of the pseudonyms, see `journeymining.ingest.keys.key_from_environment`.
+    raw_dir : path
+        Where raw records go, as ``<raw_dir>/<name>/<stream>/*.parquet``; replaced as a whole.
+    work_dir : path
+        A folder for the tables; its content is the caller's to move or remove.
+    base : path, default the working directory
+        What paths of the source are relative to.
+    document : Document, optional
+        The job, so that errors name its line.
+    memory : str, default "600MB"
+        What DuckDB may use; more goes to disk.
+    threads : int, optional
+        Threads of DuckDB; all by default.
+
+    Returns
+    -------
+    IngestResult
+        Parquet files per table, and a quality count in which for every stream
+        ``candidates = events + rejected + left_out``.
+
+    Raises
+    ------
+    InputError
+        If files are missing or unreadable.
+    SpecError
+        If the job or the connector is wrong, or times need a zone that nobody declared.
+    """
+    from journeymining.ingest.streams import map_streams
+
+    place = Place(name, document)
+    connector = adapt(_connector(config, Path(base), place), config, place.spec_error)
+    files, ignored = find_files(connector, config, Path(base), place.input_error)
+    with whole_folder(Path(raw_dir) / name, force=True) as raw:
+        landed = {stream: _land(stream, paths, connector, raw, Path(base)) for stream, paths in files.items()}
+    quality = {
+        "connector": connector.connector,
+        "files": {stream: [_shown(path, Path(base)) for path in paths] for stream, paths in files.items() if paths},
+        "absent_streams": [stream for stream, paths in files.items() if not paths],
+        "ignored_files": [_shown(path, Path(base)) for path in ignored],
+    }
+    result = IngestResult(name, quality=quality)
+    with whole_folder(Path(work_dir) / name, force=True) as work:
+        counted = map_streams(
+            name,
+            connector,
+            config,
+            raw=Path(raw_dir) / name,
+            landed=landed,
+            work=work,
+            zone=config.timezone or timezone,
+            region=config.region or region,
+            key=key,
+            place=place,
+            memory=memory,
+            threads=threads,
+        )
+    result.quality |= counted
+    for table in TABLES:
+        result.files[table] = sorted((Path(work_dir) / name / table).glob("*.parquet"))
+    logger.info("source %s: %d events", name, quality["events"])
+    return result
+
+
+def _connector(config: SourceConfig, base: Path, place: Place) -> Connector:
+    try:
+        folder = connector_folder(config.connector, base=base)
+    except UsageError as error:
+        raise place.spec_error("connector", str(error)) from None
+    return read_connector(folder / SPEC)
+
+
+def _land(stream: str, paths: list[Path], connector: Connector, raw: Path, base: Path) -> dict[str, int]:
+    records, replaced = 0, 0
+    for number, path in enumerate(paths):
+        target = raw / stream / f"{number:05d}.parquet"
+        landed = land(path, target, stream=connector.streams[stream], name=_shown(path, base))
+        records += landed.records
+        replaced += landed.replaced
+    return {"records": records, "records_with_broken_text": replaced}
+
+
+def _shown(path: Path, base: Path) -> str:
+    """Return a path as results may show it: relative to the job, never where a machine keeps it."""
+    try:
+        return path.relative_to(base).as_posix()
+    except ValueError:
+        return path.name
+
+
+def ingest_sources(
+    sources: Mapping[str, SourceConfig],
+    *,
+    timezone: str | None,
+    region: str | None,
+    key: bytes,
+    out: str | Path,
+    base: str | Path = ".",
+    document: Document | None = None,
+    progress: Callable[[str], None] | None = None,
+    memory: str = MEMORY,
+    threads: int | None = None,
+) -> dict[str, Any]:
+    """Read all sources of a job into a folder of its events.
+
+    Writes ``raw/``, ``source_events.parquet``, ``identifiers.parquet``, ``surveys.parquet``, ``rejected/`` and
+    ``quality.json`` into ``out``; each is written under a temporary name and moved, so it is whole or as it was.
+
+    Parameters
+    ----------
+    sources : mapping of str to SourceConfig
+        The ``sources:`` of the job, in its order.
+    timezone, region, key, base, document, memory, threads
+        As of `ingest_source`.
+    out : path
+        The folder, mostly ``event_logs/<job>``.
+    progress : function, optional
+        Told the name of each source before it is read.
+
+    Returns
+    -------
+    dict
+        What ``quality.json`` says: per source and in all how many records, events, rejected and left-out candidates.
+    """
+    place = Path(out)
+    place.mkdir(parents=True, exist_ok=True)
+    work = place / ".work"
+    shutil.rmtree(work, ignore_errors=True)
+    results = []
+    try:
+        for name, config in sources.items():
+            if progress:
+                progress(name)
+            results.append(
+                ingest_source(
+                    name,
+                    config,
+                    timezone=timezone,
+                    region=region,
+                    key=key,
+                    raw_dir=place / "raw",
+                    work_dir=work,
+                    base=base,
+                    document=document,
+                    memory=memory,
+                    threads=threads,
+                )
+            )
+        quality = _quality(results)
+        _write_tables(results, place)
+        with whole_file(place / "quality.json", force=True) as file:
+            file.write_text(json.dumps(quality, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return quality
+
+
+def _quality(results: list[IngestResult]) -> dict[str, Any]:
+    totals = ("records", "candidates", "events", "identifiers", "surveys", "rejected", "left_out")
+    return {
+        **{total: sum(result.quality[total] for result in results) for total in totals},
+        "sources": {result.source: result.quality for result in results},
+    }
+
+
+def _write_tables(results: list[IngestResult], out: Path) -> None:
+    for table in ("source_events", "identifiers", "surveys"):
+        files = [file for result in results for file in result.files[table]]
+        with whole_file(out / f"{table}.parquet", force=True) as target:
+            _concatenate(files, TABLES[table], target)
+    with whole_folder(out / "rejected", force=True) as folder:
+        for result in results:
+            _concatenate(result.files["rejected"], REJECTED_COLUMNS, folder / f"{result.source}.parquet")
+
+
+def _concatenate(files: list[Path], columns: Mapping[str, str], target: Path) -> None:
+    """Write several Parquet files as one, in their order; no files give an empty table."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from journeymining.ingest.streams import empty_table
+
+    # What is null in no row of one file may be null in another: the schema is ours, not that of the first.
+    schema = empty_table(columns).schema
+    with pq.ParquetWriter(target, schema, compression="zstd") as writer:
+        for file in files:
+            for batch in pq.ParquetFile(file).iter_batches():
+                writer.write_table(pa.Table.from_batches([batch]).cast(schema))

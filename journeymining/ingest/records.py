@@ -1,0 +1,260 @@
+"""SQL from raw tables to records: the fields that a connector names, looked up, carried, collapsed and derived.
+
+Every field is a column named ``"f:<field>"``, so that no name of a source can be taken for one of ours. Beside them:
+``_file``, ``_line``, ``_key`` (identifies the record within its stream) and ``_problem`` (why it is unreadable).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from journeymining.ingest.readers import FILE, LINE, PROBLEM, TEXT
+from journeymining.ingest.specs import Carry, Collapse, Lookup, Member
+from journeymining.ingest.values import CONVERSIONS, identifier, literal, number_sql, pair_sql
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from journeymining.ingest.sources import SourceConfig
+    from journeymining.ingest.specs import Stream, Value
+
+OURS = f"{FILE}, {LINE}, {PROBLEM}"
+_JOIN = "chr(31)"  # the unit separator: no text that people write holds it
+
+
+def column(field: str) -> str:
+    """Return the column of a field."""
+    return identifier(f"f:{field}")
+
+
+def value_sql(rules: Iterable[Value]) -> str:
+    """Return SQL of the first rule that applies and is not empty; NULL for no rules."""
+    parts = [_guarded(rule) for rule in rules]
+    return parts[0] if len(parts) == 1 else f"coalesce({', '.join(parts)})" if parts else "CAST(NULL AS VARCHAR)"
+
+
+def text_sql(rules: Iterable[Value]) -> str:
+    """Return SQL of the text that `value_sql` begins with, before anything is made of it."""
+    parts = [_when(rule, _origin(rule)) for rule in rules]
+    return f"coalesce({', '.join(parts)})" if parts else "CAST(NULL AS VARCHAR)"
+
+
+def when_sql(when: Mapping[str, Sequence[str]], present: Sequence[str] = ()) -> str:
+    """Return SQL that is true where all fields hold one of their texts and all that must be there are."""
+    conditions = [f"{column(field)} IN ({', '.join(map(literal, texts))})" for field, texts in when.items()]
+    conditions += [f"{column(field)} IS NOT NULL" for field in present]
+    return " AND ".join(conditions) or "true"
+
+
+def _when(rule: Value, sql: str) -> str:
+    return f"CASE WHEN {when_sql(rule.when)} THEN {sql} END" if rule.when else sql
+
+
+def _guarded(rule: Value) -> str:
+    sql = _origin(rule)
+    if rule.pair:
+        sql = pair_sql(sql, rule.pair)
+    for name in rule.convert:
+        sql = CONVERSIONS[name](sql)
+    if rule.map is not None:
+        sql = _mapped(rule, sql)
+    if rule.before or rule.after:
+        sql = f"({literal(rule.before)} || {sql} || {literal(rule.after)})"
+    return _when(rule, sql)
+
+
+def _origin(rule: Value) -> str:
+    if rule.constant is not None:
+        return literal(rule.constant)
+    fields = [column(field) for field in rule.field]
+    return fields[0] if len(fields) == 1 else f"coalesce({', '.join(fields)})"
+
+
+def _mapped(rule: Value, sql: str) -> str:
+    cases = [
+        f"WHEN {sql} = {literal(text)} THEN {'NULL' if becomes is None else literal(becomes)}"
+        for text, becomes in (rule.map or {}).items()
+    ]
+    # A missing text stays missing: 'otherwise' is for texts that are there.
+    other = f"WHEN {sql} IS NOT NULL THEN {literal(rule.otherwise)}" if rule.otherwise is not None else ""
+    return f"CASE {' '.join(cases)} {other} END" if cases or other else sql
+
+
+def fields_sql(stream: Stream, raw: str, available: Sequence[str], config: SourceConfig) -> str:
+    """Return a query of the fields of raw records.
+
+    Parameters
+    ----------
+    stream : Stream
+        Names the fields and says how they are written.
+    raw : str
+        SQL of the raw table.
+    available : list of str
+        Columns of the raw table.
+    config : SourceConfig
+        Renames columns and sets fields.
+    """
+    format_ = stream.format
+    parsed, readable = "", "true"
+    if format_.type == "json_lines":
+        parsed = f", CASE WHEN json_valid({TEXT}) THEN CAST({TEXT} AS JSON) END AS _parsed"
+        readable = "_parsed IS NOT NULL AND json_type(_parsed) = 'OBJECT'"
+    elif format_.pattern is not None:
+        names = ", ".join(literal(name) for name in stream.names)
+        parsed = f", regexp_extract({TEXT}, {literal(format_.pattern)}, [{names}]) AS _parsed"
+        # A line that does not match leaves all groups empty.
+        readable = " OR ".join(f"_parsed[{literal(name)}] <> ''" for name in stream.names)
+    elif format_.separator is not None:
+        parsed = f", string_split({TEXT}, {literal(format_.separator)}) AS _parsed"
+    nulls = ", ".join(literal(text) for text in format_.nulls)
+    items = []
+    for place, name in enumerate(stream.names, start=1):
+        if name in config.set:
+            items.append(f"{literal(config.set[name])} AS {column(name)}")
+            continue
+        sql = _field(stream, name, place, config.columns.get(name, name), available)
+        cleared = f"CASE WHEN trim({sql}) NOT IN ({nulls}) THEN {sql} END" if nulls else sql
+        items.append(f"{cleared} AS {column(name)}")
+    unreadable = f"CASE WHEN NOT ({readable}) THEN {literal(_unreadable(stream))} END"
+    return (
+        f"SELECT {FILE}, {LINE}, coalesce({PROBLEM}, {unreadable}) AS {PROBLEM}, {', '.join(items)} "
+        f"FROM (SELECT *{parsed} FROM {raw})"
+    )
+
+
+def _unreadable(stream: Stream) -> str:
+    return {"json_lines": "not a JSON object", "lines": "not a line of this format"}.get(
+        stream.format.type, "unreadable"
+    )
+
+
+def _field(stream: Stream, name: str, place: int, wanted: str, available: Sequence[str]) -> str:
+    format_ = stream.format
+    if format_.type in {"csv", "parquet"}:
+        return identifier(wanted) if wanted in available else "CAST(NULL AS VARCHAR)"
+    if format_.pattern is not None:
+        return f"_parsed[{literal(name)}]"
+    if format_.separator is not None:
+        return f"_parsed[{place}]"
+    origin = stream.fields[name] if isinstance(stream.fields, dict) else name
+    if isinstance(origin, Member):
+        return _member(origin)
+    return f"json_extract_string(_parsed, {literal(_json_path(wanted if wanted != name else origin))})"
+
+
+def _json_path(dotted: str) -> str:
+    steps = "".join(f'."{step}"' for step in dotted.replace('"', "").split("."))
+    return f"${steps}"
+
+
+def _member(member: Member) -> str:
+    found = (
+        f"list_filter(CAST(json_extract(_parsed, {literal(_json_path(member.list) + '[*]')}) AS JSON[]), "
+        f"lambda item: json_extract_string(item, '$.key') = {literal(member.key)})[1]"
+    )
+    parts = [f"json_extract_string({found}, {literal(_json_path(path))})" for path in member.value]
+    return parts[0] if len(parts) == 1 else f"coalesce({', '.join(parts)})"
+
+
+def key_sql(stream: Stream) -> str:
+    """Return SQL of the key of a record, null where it has none."""
+    if stream.key == "content":
+        # Equal lines of one file are different records; equal files are the same records twice.
+        content = _joined([column(name) for name in stream.names])
+        return f"md5({content}) || '#' || row_number() OVER (PARTITION BY {FILE}, md5({content}) ORDER BY {LINE})"
+    fields = [column(name) for name in stream.key]
+    if len(fields) == 1:
+        return fields[0]
+    return f"CASE WHEN coalesce({', '.join(fields)}) IS NOT NULL THEN {_joined(fields)} END"
+
+
+def _joined(fields: Sequence[str]) -> str:
+    texts = ", ".join(f"coalesce({field}, '')" for field in fields)
+    return f"concat_ws({_JOIN}, {texts})"
+
+
+def lookup_sql(base: str, stream: Stream, tables: Mapping[str, str]) -> str:
+    """Return a query that adds the fields of lookups; ``tables`` has the records of the other streams."""
+    for number, lookup in enumerate(stream.lookups.values()):
+        base = _lookup(base, lookup, tables[lookup.stream], number)
+    return base
+
+
+def _lookup(base: str, lookup: Lookup, there: str, number: int) -> str:
+    keys = ", ".join(f"{column(field)} AS k{place}" for place, field in enumerate(lookup.match.values()))
+    places = ", ".join(f"k{place}" for place in range(len(lookup.match)))
+    takes = ", ".join(f"min({column(field)}) AS t{place}" for place, field in enumerate(lookup.take.values()))
+    on = " AND ".join(f"b.{column(field)} = l.k{place}" for place, field in enumerate(lookup.match))
+    names = ", ".join(f"l.t{place} AS {column(name)}" for place, name in enumerate(lookup.take))
+    sources = f"SELECT {keys}, * FROM {there} WHERE {PROBLEM} IS NULL"
+    table = f"SELECT {places}, {takes} FROM ({sources}) GROUP BY {places}"
+    return f"SELECT b.*, {names} FROM ({base}) AS b LEFT JOIN ({table}) AS l ON {on} /* {number} */"
+
+
+def carry_sql(base: str, carry: Mapping[str, Carry]) -> str:
+    """Return a query that gives every record of a group what its first record with a value has."""
+    for name, rule in carry.items():
+        keys = ", ".join(column(field) for field in rule.by)
+        found = f"{column(rule.field)} IS NOT NULL AND {PROBLEM} IS NULL AND {when_sql(rule.when)}"
+        first = f"arg_min({column(rule.field)}, ({FILE}, {LINE}))"
+        base = (
+            f"SELECT b.*, c.carried AS {column(name)} FROM ({base}) AS b LEFT JOIN "
+            f"(SELECT {keys}, {first} AS carried FROM ({base}) WHERE {found} GROUP BY {keys}) AS c USING ({keys})"
+        )
+    return base
+
+
+def collapse_sql(base: str, rule: Collapse, fields: Sequence[str]) -> str:
+    """Return a query with one record per group: the fields of its first record, but for those the rule names."""
+    order = [f"coalesce({number_sql(column(field))}, 1e300)" for field in rule.first_by]
+    place = f"({', '.join([*order, FILE, LINE])})"
+    packed = ", ".join(f"{identifier(name)} := {column(name)}" for name in fields)
+    group = value_sql([rule.by])
+    largest = [
+        f"arg_max({column(name)}, {number_sql(column(name))}) FILTER (WHERE {number_sql(column(name))} IS NOT NULL)"
+        for name in rule.largest
+    ]
+    chosen = dict(zip(rule.largest, largest, strict=True))
+    for name, text in rule.prefer.items():
+        any_has = f"bool_or({column(name)} IS NOT DISTINCT FROM {literal(text)})"
+        chosen[name] = f"CASE WHEN {any_has} THEN {literal(text)} ELSE arg_min({column(name)}, {place}) END"
+    extra = "".join(f", {sql} AS {identifier(f'g:{name}')}" for name, sql in chosen.items())
+    items = ", ".join(
+        f"{identifier(f'g:{name}')} AS {column(name)}"
+        if name in chosen
+        else f"_first[{literal(name)}] AS {column(name)}"
+        for name in fields
+    )
+    grouped = (
+        f"SELECT arg_min(struct_pack(_file := {FILE}, _line := {LINE}, {packed}), {place}) AS _first{extra} "
+        f"FROM ({base}) WHERE {PROBLEM} IS NULL AND {group} IS NOT NULL GROUP BY {group}"
+    )
+    alone = ", ".join(column(name) for name in fields)
+    return (
+        f"SELECT _first['_file'] AS {FILE}, _first['_line'] AS {LINE}, NULL AS {PROBLEM}, {items} FROM ({grouped}) "
+        f"UNION ALL SELECT {FILE}, {LINE}, coalesce({PROBLEM}, 'key: missing'), {alone} FROM ({base}) "
+        f"WHERE {PROBLEM} IS NOT NULL OR {group} IS NULL"
+    )
+
+
+def records_sql(stream: Stream, fields: str, tables: Mapping[str, str]) -> str:
+    """Return the query of a stream's records from the table of its fields.
+
+    Besides the fields: ``_key``, ``_agent`` (the user agent) and, for every identifier, its text as ``"id:<name>"``.
+    """
+    base = f"SELECT * FROM {fields}"
+    names = list(stream.names)
+    if stream.lookups:
+        base = lookup_sql(base, stream, tables)
+        names += [name for lookup in stream.lookups.values() for name in lookup.take]
+    if stream.carry:
+        base = carry_sql(base, stream.carry)
+        names += list(stream.carry)
+    if stream.collapse:
+        base = collapse_sql(base, stream.collapse, names)
+    base = f"SELECT {OURS}, {', '.join(column(name) for name in names)} FROM ({base})"
+    for name, rules in stream.values.items():
+        base = f"SELECT *, {value_sql(rules)} AS {column(name)} FROM ({base})"
+    agent = column(stream.bots) if stream.bots else "CAST(NULL AS VARCHAR)"
+    ids = "".join(f", {value_sql(rules)} AS {identifier(f'id:{name}')}" for name, rules in stream.identifiers.items())
+    return f"SELECT *, {key_sql(stream)} AS _key, {agent} AS _agent{ids} FROM ({base})"

@@ -1,0 +1,352 @@
+"""One source, stream by stream: from raw Parquet to tables of events, identifiers, answers and rejected records."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from journeymining.ingest.clocks import MACROS
+from journeymining.ingest.distinct import agent_hash, bot_mark, convert_distinct, identifier_hash
+from journeymining.ingest.mapping import (
+    EVENT_COLUMNS,
+    SURVEY_COLUMNS,
+    events_sql,
+    identifiers_sql,
+    record_rows_sql,
+    surveys_sql,
+)
+from journeymining.ingest.readers import FILE, LINE, PROBLEM, TEXT
+from journeymining.ingest.records import column, fields_sql, records_sql
+from journeymining.ingest.specs import kind_of
+from journeymining.ingest.values import identifier, literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from journeymining.ingest.pull import Place
+    from journeymining.ingest.sources import SourceConfig
+    from journeymining.ingest.specs import Connector, Stream
+
+NOT_READ = "not read"  # the reason in `rejected` of records no rule could even look at begins with its own words
+
+
+@dataclass
+class Source:
+    """What all streams of a source share while it is mapped."""
+
+    name: str
+    connector: Connector
+    config: SourceConfig
+    raw: Path
+    work: Path
+    zone: str | None
+    region: str | None
+    key: bytes
+    place: Place
+    db: duckdb.DuckDBPyConnection
+
+    def parquet(self, name: str) -> Path:
+        """Return the file of an intermediate table."""
+        return self.work / "steps" / f"{name}.parquet"
+
+    def store(self, name: str, query: str) -> str:
+        """Write a query to an intermediate file and return SQL that reads it."""
+        path = self.parquet(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.db.execute(f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+        return f"read_parquet({literal(str(path))})"
+
+    def write(self, table: str, stream: str, query: str) -> None:
+        """Write a part of a result table."""
+        path = self.work / table / f"{len(list((self.work / table).glob('*'))):03d}-{stream}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.db.execute(f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a small query."""
+        return self.db.execute(query).fetchall()
+
+
+def connect(work: Path, memory: str, threads: int | None) -> duckdb.DuckDBPyConnection:
+    """Open a database in memory that spills into a folder, works in UTC and knows the clocks."""
+    settings: dict[str, Any] = {"memory_limit": memory, "temp_directory": str(work / "spill")}
+    if threads:
+        settings["threads"] = threads
+    connection = duckdb.connect(config=settings)
+    connection.execute("SET TimeZone = 'UTC'")
+    for macro in MACROS.split(";\n"):
+        if macro.strip():
+            connection.execute(macro)
+    return connection
+
+
+def empty_table(columns: Mapping[str, str]) -> pa.Table:
+    """Return a table without rows."""
+    items = ", ".join(f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in columns.items())
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        return connection.sql(f"SELECT {items} WHERE false").to_arrow_table()
+
+
+def map_streams(
+    name: str,
+    connector: Connector,
+    config: SourceConfig,
+    *,
+    raw: Path,
+    landed: Mapping[str, Mapping[str, int]],
+    work: Path,
+    zone: str | None,
+    region: str | None,
+    key: bytes,
+    place: Place,
+    memory: str,
+    threads: int | None,
+) -> dict[str, Any]:
+    """Map the landed records of a source, and return the counts; see `journeymining.ingest.pull.ingest_source`."""
+    import shutil
+
+    with connect(work, memory, threads) as db:
+        source = Source(name, connector, config, raw, work, zone, region, key, place, db)
+        fields = {stream: _store_fields(source, stream) for stream in connector.streams}
+        streams = {}
+        for stream, spec in connector.streams.items():
+            if landed[stream]["records"]:
+                streams[stream] = {**landed[stream], **_map_stream(source, stream, spec, fields)}
+    shutil.rmtree(work / "steps", ignore_errors=True)
+    shutil.rmtree(work / "spill", ignore_errors=True)
+    return {**_totals(streams), "streams": streams}
+
+
+def _totals(streams: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    plain = ("records", "candidates", "events", "identifiers", "surveys")
+    totals = {name: sum(counts[name] for counts in streams.values()) for name in plain}
+    for name in ("rejected", "left_out"):
+        totals[name] = sum(sum(counts[name].values()) for counts in streams.values())
+    return totals
+
+
+def _store_fields(source: Source, name: str) -> str:
+    """Write the fields of a stream's raw records; a stream without files has none."""
+    stream = source.connector.streams[name]
+    files = sorted((source.raw / name).glob("*.parquet"))
+    if not files:
+        items = ", ".join(f"CAST(NULL AS VARCHAR) AS {column(field)}" for field in stream.names)
+        ours = f"CAST(NULL AS VARCHAR) AS {FILE}, CAST(NULL AS BIGINT) AS {LINE}, CAST(NULL AS VARCHAR) AS {PROBLEM}"
+        return source.store(f"fields-{name}", f"SELECT {ours}, {items} WHERE false")
+    raw = _raw_sql(files)
+    available = [row[0] for row in source.rows(f"DESCRIBE SELECT * FROM {raw}")]
+    return source.store(f"fields-{name}", fields_sql(stream, raw, available, source.config))
+
+
+def _raw_sql(files: list[Path]) -> str:
+    return f"read_parquet([{', '.join(literal(str(file)) for file in files)}], union_by_name = true)"
+
+
+def _map_stream(source: Source, name: str, stream: Stream, fields: Mapping[str, str]) -> dict[str, Any]:
+    records = source.store(f"records-{name}", records_sql(stream, fields[name], fields))
+    _convert(source, records, name, stream)
+    counts: dict[str, Any] = {"candidates": 0, "events": 0, "surveys": 0, "identifiers": 0}
+    rejected, left_out, lost = Counter[str](), Counter[str](), Counter[str]()
+    unreadable = dict(source.rows(f"SELECT {PROBLEM}, count(*) FROM {records} WHERE {PROBLEM} IS NOT NULL GROUP BY 1"))
+    rejected.update({f"record: {reason.removeprefix('record: ')}": rows for reason, rows in unreadable.items()})
+    tables = []
+    if stream.events:
+        tables.append(("events", events_sql(records, source.name, name, stream, source.config, source.zone)))
+    if stream.survey:
+        query = surveys_sql(records, source.name, name, stream, stream.survey, source.zone)
+        tables.append(("surveys", query))
+    if stream.identifiers and not tables:
+        tables.append(("records", record_rows_sql(records, source.name, name, stream, source.zone)))
+    for kind, query in tables:
+        judged = _judge(source, name, kind, query)
+        _refuse_undeclared(source, name, kind, judged)
+        for reason, group, rows in source.rows(f"SELECT _reason, _group, count(*) FROM {judged} GROUP BY 1, 2"):
+            counts["candidates"] += rows if kind != "records" else 0
+            if group == "rejected":
+                rejected[reason] += rows
+            elif group == "left out":
+                left_out[reason] += rows
+            elif kind != "records":
+                counts[kind] += rows
+        lost.update(_lost(source, judged))
+        counts["identifiers"] += _write(source, name, kind, stream, judged)
+        if kind == "events":
+            counts["records_without_event"] = _without_event(source, records, judged)
+            counts["time_rules"] = _time_rules(source, judged)
+    counts["candidates"] += sum(unreadable.values())
+    counts["rejected"] = dict(sorted(rejected.items()))
+    counts["left_out"] = dict(sorted(left_out.items()))
+    counts["values_left_empty"] = dict(sorted(lost.items()))
+    counts["identifier_values"] = _identifier_values(source, name, stream)
+    counts["absent_fields"] = _absent_fields(source, name, stream)
+    _write_unreadable(source, name, records)
+    return counts
+
+
+def _convert(source: Source, records: str, name: str, stream: Stream) -> None:
+    """Make the tables of converted distinct texts that later steps join."""
+    if stream.bots and source.config.bots == "drop":
+        convert_distinct(source.db, f"SELECT _agent AS text FROM {records}", bot_mark, "bots")
+    for one, rules in stream.identifiers.items():
+        convert = identifier_hash(str(kind_of(one, rules)), source.region, source.key)
+        query = f"SELECT {identifier(f'id:{one}')} AS text FROM {records} WHERE {PROBLEM} IS NULL"
+        convert_distinct(source.db, query, convert, f"hash:{name}:{one}")
+
+
+def _judge(source: Source, name: str, kind: str, query: str) -> str:
+    """Write the candidates of a table, each with what becomes of it: ``_group`` and ``_reason``."""
+    stream = source.connector.streams[name]
+    candidates = source.store(f"candidates-{kind}-{name}", query)
+    bots, bot = "", "false"
+    if kind == "events" and stream.bots and source.config.bots == "drop":
+        bots, bot = "LEFT JOIN bots ON bots.text = _agent", "bots.converted IS NOT NULL"
+    filtered = "_filtered" if kind == "events" else "CAST(NULL AS VARCHAR)"
+    # The same record twice (a file copied, an export repeated) is one event: the first in the order of files.
+    again = (
+        f"row_number() OVER (PARTITION BY event_id, _good ORDER BY {FILE}, {LINE}) > 1"
+        if kind != "records"
+        else "false"
+    )
+    judged = f"""
+        SELECT * EXCLUDE (_reason, _out, _good, _again),
+            CASE WHEN _out IS NOT NULL THEN _out WHEN _reason IS NOT NULL THEN _reason
+                WHEN _again THEN 'duplicate' END AS _reason,
+            CASE WHEN _out IS NOT NULL OR (_again AND _good) THEN 'left out'
+                WHEN _reason IS NOT NULL THEN 'rejected' ELSE 'kept' END AS _group
+        FROM (SELECT *, {again} AS _again FROM (SELECT *, _out IS NULL AND _reason IS NULL AS _good
+            FROM (SELECT c.*, CASE WHEN {bot} THEN 'bot' WHEN {_unanswered(kind)} THEN 'no answer'
+                ELSE {filtered} END AS _out FROM {candidates} AS c {bots})))"""
+    return source.store(f"judged-{kind}-{name}", judged)
+
+
+def _unanswered(kind: str) -> str:
+    return "_reason = 'no answer'" if kind == "surveys" else "false"
+
+
+def _refuse_undeclared(source: Source, name: str, kind: str, judged: str) -> None:
+    """Stop where times need a zone that nobody declared, or effort scores a direction."""
+    counts = "count(*) FILTER (WHERE _undeclared), count(*) FILTER (WHERE _reason LIKE 'direction: missing%')"
+    undeclared, effort = source.rows(f"SELECT {counts} FROM {judged}")[0]
+    if undeclared:
+        raise source.place.spec_error(
+            "timezone",
+            f"times of '{name}' carry no zone ({undeclared} records), and neither the source nor the job declares one. "
+            f"Add `timezone: Europe/Amsterdam` (the zone of the system's clock).",
+        )
+    if kind == "surveys" and effort:
+        raise source.place.spec_error(
+            "set",
+            f"customer effort (ces) is asked both ways, and {effort} answers do not say which. "
+            "Add `set: {direction: lower_is_better}` or `set: {direction: higher_is_better}`.",
+        )
+
+
+def _lost(source: Source, judged: str) -> dict[str, int]:
+    """Count texts that were there and said nothing, per column, among the rows that are kept."""
+    names = [row[0] for row in source.rows(f"DESCRIBE SELECT * FROM {judged}") if row[0].startswith("_lost:")]
+    if not names:
+        return {}
+    sums = ", ".join(f"count(*) FILTER (WHERE {identifier(name)})" for name in names)
+    found = source.rows(f"SELECT {sums} FROM {judged} WHERE _group = 'kept'")[0]
+    return {name.removeprefix("_lost:"): rows for name, rows in zip(names, found, strict=True) if rows}
+
+
+def _write(source: Source, name: str, kind: str, stream: Stream, judged: str) -> int:
+    """Write the rows that are kept and their identifiers, and the rejected ones; return the number of identifiers."""
+    order = f"ORDER BY {FILE}, {LINE}"
+    if kind == "events":
+        _write_events(source, name, stream, judged)
+    elif kind == "surveys":
+        items = ", ".join(_survey_item(column_) for column_ in SURVEY_COLUMNS)
+        source.write("surveys", name, f"SELECT {items} FROM {judged} WHERE _group = 'kept' {order}")
+    _write_rejected(source, name, f"SELECT {FILE}, {LINE}, _reason FROM {judged} WHERE _group = 'rejected'")
+    kinds = {one: str(kind_of(one, rules)) for one, rules in stream.identifiers.items()}
+    if not kinds:
+        return 0
+    kept = source.store(f"kept-{kind}-{name}", f"SELECT * FROM {judged} WHERE _group = 'kept' OR _reason = 'duplicate'")
+    parts = []
+    for one, kind_ in kinds.items():
+        texts = identifiers_sql(kept, {one: kind_})
+        table = identifier(f"hash:{name}:{one}")
+        parts.append(
+            f"SELECT source, event_id, kind, converted AS value_hash, timestamp FROM ({texts}) AS i "
+            f"JOIN {table} AS h ON h.text = i.text WHERE converted IS NOT NULL"
+        )
+    query = f"SELECT source, event_id, kind, value_hash, min(timestamp) AS timestamp FROM ({' UNION ALL '.join(parts)})"
+    query += " GROUP BY ALL ORDER BY event_id, kind, value_hash"
+    source.write("identifiers", name, query)
+    written = sorted((source.work / "identifiers").glob(f"*-{name}.parquet"))[-1]
+    return int(source.rows(f"SELECT count(*) FROM read_parquet({literal(str(written))})")[0][0])
+
+
+def _survey_item(name: str) -> str:
+    if name == "direction":
+        return "coalesce(direction, CASE WHEN metric IN ('nps', 'csat') THEN 'higher_is_better' END) AS direction"
+    return name
+
+
+def _write_events(source: Source, name: str, stream: Stream, judged: str) -> None:
+    resource, join = "resource", ""
+    if source.config.agents == "pseudonym" and any(event.resource or stream.resource for event in stream.events):
+        convert_distinct(source.db, f"SELECT resource AS text FROM {judged}", agent_hash(source.key), "agents")
+        resource, join = "agents.converted", "LEFT JOIN agents ON agents.text = e.resource"
+    items = ", ".join(f"{resource} AS resource" if one == "resource" else f"e.{one}" for one in EVENT_COLUMNS)
+    query = f"SELECT {items} FROM {judged} AS e {join} WHERE _group = 'kept' ORDER BY {FILE}, {LINE}, _rule"
+    source.write("source_events", name, query)
+
+
+def _write_rejected(source: Source, name: str, rows: str) -> None:
+    record, join = "CAST(NULL AS VARCHAR)", ""
+    if source.config.rejected_text:
+        files = sorted((source.raw / name).glob("*.parquet"))
+        raw = f"SELECT {FILE}, {LINE}, any_value(to_json(raw)) AS text FROM {_raw_sql(files)} AS raw GROUP BY ALL"
+        record, join = "CAST(t.text AS VARCHAR)", f"LEFT JOIN ({raw}) AS t USING ({FILE}, {LINE})"
+    source.write(
+        "rejected",
+        name,
+        f"SELECT {literal(source.name)} AS source, {literal(name)} AS stream, _reason AS reason, {FILE} AS file, "
+        f"{LINE} AS line, {record} AS record FROM ({rows}) AS r {join} ORDER BY file, line, reason",
+    )
+
+
+def _write_unreadable(source: Source, name: str, records: str) -> None:
+    reason = f"'record: ' || regexp_replace({PROBLEM}, '^record: ', '') AS _reason"
+    _write_rejected(source, name, f"SELECT {FILE}, {LINE}, {reason} FROM {records} WHERE {PROBLEM} IS NOT NULL")
+
+
+def _without_event(source: Source, records: str, judged: str) -> int:
+    query = f"""SELECT count(*) FROM {records} WHERE {PROBLEM} IS NULL
+        AND ({FILE}, {LINE}) NOT IN (SELECT DISTINCT ({FILE}, {LINE}) FROM {judged})"""
+    return int(source.rows(query)[0][0])
+
+
+def _time_rules(source: Source, judged: str) -> dict[str, int]:
+    query = f"SELECT time_rule, count(*) FROM {judged} WHERE _group = 'kept' GROUP BY 1 ORDER BY 1"
+    return dict(source.rows(query))
+
+
+def _identifier_values(source: Source, name: str, stream: Stream) -> dict[str, dict[str, int]]:
+    """Count distinct identifiers as written, and those that stand for nobody."""
+    values = {}
+    for one in stream.identifiers:
+        table = identifier(f"hash:{name}:{one}")
+        total, unusable = source.rows(f"SELECT count(*), count(*) FILTER (WHERE converted IS NULL) FROM {table}")[0]
+        values[one] = {"distinct": total, "unusable": unusable}
+    return values
+
+
+def _absent_fields(source: Source, name: str, stream: Stream) -> list[str]:
+    """Return fields that the files of a stream do not have."""
+    if stream.format.type not in {"csv", "parquet"}:
+        return []
+    raw = _raw_sql(sorted((source.raw / name).glob("*.parquet")))
+    available = {row[0] for row in source.rows(f"DESCRIBE SELECT * FROM {raw}")} - {TEXT}
+    columns, constants = source.config.columns, source.config.set
+    return [field for field in stream.names if columns.get(field, field) not in available and field not in constants]
