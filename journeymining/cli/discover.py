@@ -1,0 +1,161 @@
+"""Show the journeys that customers actually take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from journeymining.cli.options import (
+    emit,
+    force_option,
+    format_option,
+    log_argument,
+    log_options,
+    out_option,
+    read_log,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+    import pyarrow as pa
+
+    from journeymining.discovery.process_models import Miner
+    from journeymining.discovery.results import Discovery
+
+
+@click.command()
+@log_argument
+@log_options
+@click.option(
+    "--miner",
+    type=click.Choice(["inductive", "heuristics", "split"]),
+    default="inductive",
+    show_default=True,
+    help="How the process model is found.",
+)
+@click.option(
+    "--noise",
+    type=click.FloatRange(0, 1),
+    default=0.2,
+    show_default=True,
+    help="How infrequent a step may be, relative to the strongest, and still be left out of the model.",
+)
+@click.option("--top", type=click.IntRange(1), default=10, show_default=True, help="How many variants are shown.")
+@format_option
+@out_option
+@force_option
+def command(miner: Miner, noise: float, top: int, format: str, out: Path | None, force: bool, **log: Any) -> None:
+    """Show the journeys that customers actually take.
+
+    The most frequent paths on stdout; with --out also all tables and the process model as files.
+
+    Example: journeymining discover permits.xes.gz --channel case:channel --out outputs/permits
+    """
+    from journeymining.discovery.results import discover, write
+    from journeymining.engines.prepared_log import prepare
+    from journeymining.exceptions import UsageError
+    from journeymining.writing import whole_folder
+
+    if out is not None and not force and (out.is_file() or (out.is_dir() and any(out.iterdir()))):
+        raise UsageError(f"{out} exists. Give another name, or --force to replace it.")
+    table = read_log(**log)
+    with prepare(table) as prepared:
+        digest = str(prepared.manifest["digest"])
+        discovery = discover(prepared, miner=miner, noise=noise)
+    if out is not None:
+        with whole_folder(out, force=force) as folder:
+            _write_account(discovery, folder, log, table, digest, write(discovery, folder))
+    if format == "table":
+        emit(_summary(discovery))
+        click.echo()
+    emit(_top_variants(discovery, top), format)
+
+
+def _summary(discovery: Discovery) -> pd.DataFrame:
+    import pandas as pd
+
+    coverage, quality = discovery.coverage, discovery.model.quality
+    names = {
+        "events": "events",
+        "journeys": "journeys",
+        "customers": "customers",
+        "variants": "variants",
+        "activities": "activities",
+        "events_ordered_by_event_id_only": "events whose order is a tie",
+        "events_without_channel": "events without channel",
+    }
+    rows = [(text, f"{coverage[name]:,}") for name, text in names.items()]
+    of = f"of {quality.journeys:,} of {quality.all_journeys:,} journeys"
+    for text, value in (
+        (f"model fitness {of}", quality.fitness),
+        (f"model precision {of}", quality.precision),
+        ("model simplicity", quality.simplicity),
+    ):
+        rows.append((text, quality.reason or "unknown" if value is None else f"{value:.3f}"))
+    return pd.DataFrame(rows, columns=["measure", "value"])
+
+
+def _top_variants(discovery: Discovery, top: int) -> pd.DataFrame:
+    """Return the most frequent variants, then one row for all others, so that the journeys add up."""
+    import pandas as pd
+
+    found, total = discovery.variants, discovery.coverage["journeys"]
+    shown, others = found.head(top), found.iloc[top:]
+    frame = pd.DataFrame(
+        {
+            "variant_id": shown["variant_id"],
+            "journeys": shown["journeys"],
+            "share": shown["journeys"] / total,
+            "events": shown["events"],
+            "median_duration": shown["median_duration"],
+            "path": [" > ".join(path) for path in shown["path"]],
+        }
+    )
+    if others.empty:
+        return frame
+    rest = {
+        "variant_id": None,
+        "journeys": others["journeys"].sum(),
+        "share": others["journeys"].sum() / total,
+        "events": others["events"].sum(),
+        "median_duration": float("nan"),
+        "path": f"({len(others):,} other variants)",
+    }
+    return pd.concat([frame, pd.DataFrame([rest])], ignore_index=True)
+
+
+def _write_account(
+    discovery: Discovery, folder: Path, log: dict[str, Any], table: pa.Table, digest: str, missing: list[str]
+) -> None:
+    """Write what the results were made of and what was left out."""
+    from pathlib import Path
+
+    from journeymining.discovery.results import describe_model
+    from journeymining.eventlog.report import reading_report
+    from journeymining.jobs.manifest import Manifest, Step, describe_inputs, write_json
+
+    reading = reading_report(table)
+    left_out = {reason: int(found["rows"]) for reason, found in reading.get("left_out", {}).items()}
+    place = Path(log["log"])
+    files = [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file())
+    model = describe_model(discovery.model)
+    manifest = Manifest(
+        job="discover",
+        title=place.name,
+        scope="all journeys of the log",
+        settings={
+            **{name: value for name, value in log.items() if value is not None and name != "log"},
+            "miner": model["miner"],
+            "noise": model["noise"],
+            "prepared_log": digest,
+            "files_left_out": missing,
+        },
+        inputs=[] if log["log"] == "-" else describe_inputs([("log", path) for path in files], base=Path.cwd()),
+        counts={name: value for name, value in discovery.coverage.items() if isinstance(value, int)},
+        steps=[Step("read", reading.get("rows_in"), table.num_rows, left_out)],
+    )
+    manifest.write(folder)
+    write_json(folder / "quality.json", {"read": reading, "coverage": discovery.coverage, "process_model": model})

@@ -1,0 +1,163 @@
+"""All of discovery at once, and as files."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from journeymining.discovery.channels import channel_returns, channel_switches, containment
+from journeymining.discovery.directly_follows import directly_follows
+from journeymining.discovery.journeys import journeys
+from journeymining.discovery.phases import USUAL_ORDER, phase_progress, phase_transitions
+from journeymining.discovery.process_models import MOST_VARIANTS, discover_model
+from journeymining.discovery.rework import rework
+from journeymining.discovery.touchpoints import end_activities, start_activities, touchpoints
+from journeymining.discovery.variants import find_paths, variant_coverage, variants
+from journeymining.exceptions import MissingDependencyError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import pandas as pd
+
+    from journeymining.discovery.process_models import Miner, ProcessModel
+    from journeymining.engines.prepared_log import PreparedLog
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """What journeys look like: one table per question, the process model, and what the numbers cover.
+
+    ``tables`` by the name of their file; see the functions of the same name. ``coverage`` counts events and journeys
+    and what some tables leave out.
+    """
+
+    tables: dict[str, pd.DataFrame]
+    model: ProcessModel
+    coverage: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def variants(self) -> pd.DataFrame:
+        """The variants, see `journeymining.discovery.variants.variants`."""
+        return self.tables["variants"]
+
+
+def discover(
+    log: PreparedLog,
+    *,
+    miner: Miner = "inductive",
+    noise: float = 0.2,
+    phases: Sequence[str] | None = None,
+    most: int = MOST_VARIANTS,
+) -> Discovery:
+    """Run every analysis of discovery on a prepared log.
+
+    Parameters
+    ----------
+    log : PreparedLog
+    miner, noise, most
+        Of the process model, see `journeymining.discovery.process_models.discover_model`.
+    phases : sequence of str, optional
+        The phases from first to last. By default the usual five; a log with other phases then goes without the
+        tables of phases, and ``coverage`` says so.
+
+    Returns
+    -------
+    Discovery
+    """
+    paths = find_paths(log)
+    found = variants(log, paths=paths)
+    tables = {
+        "directly_follows": directly_follows(log),
+        "variants": found,
+        "variant_coverage": variant_coverage(found),
+        "journeys": journeys(log, paths=paths),
+        "touchpoints": touchpoints(log),
+        "start_activities": start_activities(log),
+        "end_activities": end_activities(log),
+        "rework": rework(log),
+        "channel_switches": channel_switches(log),
+        "channel_returns": channel_returns(log),
+        "containment": containment(log),
+    }
+    order = list(USUAL_ORDER if phases is None else phases)
+    unplaced = [name for name in log.phases if name not in order]
+    # Without an order the phases of this log cannot be told earlier from later; with a wrong one that is an error.
+    if log.phases and (phases is not None or not unplaced):
+        tables["phase_progress"] = phase_progress(log, order=order)
+        tables["phase_transitions"] = phase_transitions(log, order=order)
+        unplaced = []
+    model = discover_model(found, miner=miner, noise=noise, most=most)
+    return Discovery(tables, model, _coverage(log, tables, model, unplaced))
+
+
+def write(discovery: Discovery, folder: Path) -> list[str]:
+    """Write the tables and the process model of a discovery into a folder that exists.
+
+    Parameters
+    ----------
+    discovery : Discovery
+    folder : Path
+        ``variants.parquet`` and ``journeys.parquet``, a CSV per other table, ``process_model.pnml``, ``.bpmn``,
+        ``.svg`` and ``.json`` (miner, noise, quality, activities left out) are written there.
+
+    Returns
+    -------
+    list of str
+        Files that could not be written, with the reason: the drawing, where there is nothing to draw with.
+    """
+    for name, table in discovery.tables.items():
+        if name in {"variants", "journeys"}:
+            table.to_parquet(folder / f"{name}.parquet", index=False)
+        else:
+            table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+    model = discovery.model
+    (folder / "process_model.pnml").write_text(model.pnml(), encoding="utf-8")
+    (folder / "process_model.bpmn").write_text(model.bpmn(), encoding="utf-8")
+    text = json.dumps(describe_model(model), indent=2, ensure_ascii=False) + "\n"
+    (folder / "process_model.json").write_text(text, encoding="utf-8")
+    try:
+        (folder / "process_model.svg").write_text(model.svg(), encoding="utf-8")
+    except MissingDependencyError as error:
+        logger.warning("process_model.svg is not drawn. %s", error)
+        return [f"process_model.svg: {error}"]
+    return []
+
+
+def describe_model(model: ProcessModel) -> dict[str, Any]:
+    """Return how a process model was mined and how good it is."""
+    return {
+        "miner": model.miner,
+        "noise": model.noise,
+        "variants": model.variants,
+        "all_variants": model.all_variants,
+        "activities_left_out": model.left_out,
+        "quality": model.quality.as_dict(),
+    }
+
+
+def _coverage(
+    log: PreparedLog, tables: dict[str, pd.DataFrame], model: ProcessModel, unplaced: list[str]
+) -> dict[str, Any]:
+    contacts, flags = tables["touchpoints"], tables["journeys"]["open"]
+    return {
+        "events": log.event_count,
+        "journeys": log.journey_count,
+        "customers": int(tables["journeys"]["customer_id"].nunique()),
+        "variants": len(tables["variants"]),
+        "activities": len(log.activities),
+        "journeys_open": int(flags.sum()),
+        "journeys_open_unknown": int(flags.isna().sum()),
+        "events_at_the_time_of_the_previous": int(log.manifest["tied"]),
+        "events_ordered_by_event_id_only": int(log.manifest["ordered_by_event_id"]),
+        "events_without_channel": int(contacts.loc[contacts["channel"].isna(), "events"].sum()),
+        "events_without_phase": int(contacts.loc[contacts["phase"].isna(), "events"].sum()),
+        "phases_without_order": unplaced,
+        "variants_not_mined": model.all_variants - model.variants,
+        "activities_not_in_model": model.left_out,
+    }
