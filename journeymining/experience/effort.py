@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from journeymining.exceptions import InputError
-from journeymining.outcomes.proportions import wilson
+from journeymining.proportions import wilson
 
 GOOD = {"high_is_good": (5.0, 7.0, 1.0, 7.0), "low_is_good": (1.0, 2.0, 1.0, 5.0)}
 """Per direction: the answers that count as easy (from, to) and the scale (from, to)."""

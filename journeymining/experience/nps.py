@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from journeymining.exceptions import InputError
-from journeymining.outcomes.proportions import Z95, design_effect
+from journeymining.proportions import Z95, design_effect
 
 if TYPE_CHECKING:
     from collections.abc import Hashable

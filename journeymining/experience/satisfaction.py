@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from journeymining.exceptions import InputError
-from journeymining.outcomes.proportions import wilson
+from journeymining.proportions import wilson
 
 BANDS = {"fail": (1, 5), "6": (6, 6), "7-8": (7, 8), "9+": (9, 10)}
 """Marks of 1 to 10: failed, sufficient, the zone in which loyalty is said not to move (a hypothesis), delighted."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from journeymining.outcomes.proportions import (
+from journeymining.proportions import (
     benjamini_hochberg,
     beta_prior,
     design_effect,

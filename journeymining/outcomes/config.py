@@ -1,0 +1,150 @@
+"""What an outcome is: the section of the job file, with nothing left to a default that changes the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from journeymining.durations import parse_duration, write_duration
+from journeymining.exceptions import UsageError
+
+TERMINAL = frozenset({"churn"})
+"""Outcomes that happen to a customer once: whoever had it before the landmark is not at risk any more."""
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _as_duration(value: object) -> object:
+    return parse_duration(value) if isinstance(value, str) else value
+
+
+Names = Annotated[list[str], BeforeValidator(_as_list)]
+Duration = Annotated[timedelta, BeforeValidator(_as_duration)]
+
+
+@dataclass(frozen=True)
+class Landmark:
+    """The moment from which the outcome is awaited; nothing later may tell the model anything."""
+
+    kind: Literal["journey_end", "event", "date"]
+    event: int = 0
+    date: datetime | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Landmark:
+        """Read ``journey_end``, ``event 3`` (the third event) or a date.
+
+        Examples
+        --------
+        >>> Landmark.parse("event 3").event
+        3
+        """
+        words = text.strip().replace(":", " ", 1).split() if text.startswith("event") else [text.strip()]
+        if words == ["journey_end"]:
+            return cls("journey_end")
+        if len(words) == 2 and words[1].isascii() and words[1].isdigit() and int(words[1]) > 0:
+            return cls("event", event=int(words[1]))
+        try:
+            date = datetime.fromisoformat(text.strip())
+        except ValueError:
+            raise UsageError(
+                f"Not a landmark: {text!r}. Write journey_end, 'event 3' (the third event) or a date: 2026-03-01."
+            ) from None
+        return cls("date", date=date if date.tzinfo else date.replace(tzinfo=UTC))
+
+    def __str__(self) -> str:
+        if self.kind == "journey_end":
+            return "the end of the journey"
+        if self.kind == "event":
+            return f"event {self.event} of the journey"
+        return f"{self.date:%Y-%m-%d %H:%M} UTC" if self.date else ""
+
+
+class OutcomeConfig(BaseModel):
+    """One outcome of the job file.
+
+    Its source is one of ``event`` (activities of the log), ``table`` (a type of the table of outcomes), ``survey`` (a
+    metric of the surveys) or ``silence`` (no event of the customer any more). Except for a survey, landmark and horizon
+    must be stated; without a gap the outcome counts from the landmark on.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    event: Names = Field(default_factory=list)
+    table: str | None = None
+    survey: str | None = None
+    silence: bool = False
+    promoters: float | None = None
+    detractors: float | None = None
+    at_least: float | None = None
+    landmark: str | None = None
+    gap: Duration = timedelta(0)
+    horizon: Duration | None = None
+    window: Duration | None = None
+    mask: Names = Field(default_factory=list)
+    allow_proxies: Names = Field(default_factory=list)
+    scope: Names = Field(default_factory=list)
+    once: bool | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        sources = [
+            name
+            for name, given in (
+                ("event", bool(self.event)),
+                ("table", self.table is not None),
+                ("survey", self.survey is not None),
+                ("silence", self.silence),
+            )
+            if given
+        ]
+        if len(sources) != 1:
+            found = " and ".join(sources) or "none"
+            raise ValueError(f"an outcome has one source: event, table, survey or silence; found {found}")
+        if self.survey is not None:
+            if (self.promoters is None) == (self.detractors is None):
+                raise ValueError("a survey needs either promoters (least mark that counts) or detractors (highest)")
+        else:
+            missing = [name for name in ("landmark", "horizon") if getattr(self, name) is None]
+            if missing:
+                raise ValueError(
+                    f"{' and '.join(missing)} must be stated: there is no right default (for instance landmark: "
+                    "journey_end, horizon: 180 days)"
+                )
+            if self.promoters is not None or self.detractors is not None:
+                raise ValueError("promoters and detractors belong to a survey")
+        if self.horizon is not None and self.horizon <= timedelta(0):
+            raise ValueError("horizon must be longer than nothing")
+        if self.landmark is not None:
+            Landmark.parse(self.landmark)
+        return self
+
+    def happens_once(self, name: str) -> bool:
+        """Return whether the outcome ends the risk of having it again; said by ``once``, else true for churn."""
+        return self.once if self.once is not None else name in TERMINAL
+
+    def definition(self, name: str) -> str:
+        """Return the outcome as one sentence that can be checked."""
+        features = f"the {write_duration(self.window)} before" if self.window else "everything"
+        landmark = Landmark.parse(self.landmark or "journey_end")
+        if self.survey is not None:
+            mark = f"{self.promoters:g} or more" if self.promoters is not None else f"{self.detractors:g} or less"
+            within = f" within {write_duration(self.horizon)}" if self.horizon is not None else ""
+            return (
+                f"{name} = {mark} on the survey '{self.survey}', asked{within} after {landmark}; paths hold {features} "
+                "up to that landmark; journeys without an answer are left out."
+            )
+        assert self.horizon is not None  # checked by the validator
+        what = "no event of the customer" if self.silence else " or ".join(self.event) or f"'{self.table}'"
+        if self.at_least is not None:
+            what += f" of at least {self.at_least:g} in all"
+        after = f", not counting the first {write_duration(self.gap)}" if self.gap else ""
+        return (
+            f"{name} = {what} within {write_duration(self.horizon + self.gap)} after {landmark}{after}; paths hold "
+            f"{features} up to that landmark; journeys not observed that long are left out, never counted as 'no'."
+        )

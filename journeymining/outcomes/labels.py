@@ -1,0 +1,216 @@
+"""From journeys and outcomes to labels: yes, no, or not known, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from journeymining.exceptions import InputError, UsageError, did_you_mean
+from journeymining.outcomes.journey_frame import JourneyFrame, microseconds
+from journeymining.outcomes.landmarks import LinkedOutcome, at_landmark, leave_out, length, linked_outcome
+from journeymining.outcomes.surveys import link_survey
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+
+    from numpy.typing import NDArray
+
+    from journeymining.outcomes.config import OutcomeConfig
+
+
+def link_outcome(
+    journeys: JourneyFrame,
+    outcomes: pd.DataFrame,
+    *,
+    landmark: str,
+    horizon: str | timedelta,
+    gap: str | timedelta,
+    window: str | timedelta | None = None,
+    name: str = "outcome",
+    mask: Sequence[str] = (),
+    once: bool = False,
+    silence: bool = False,
+    at_least: float | None = None,
+    in_scope: NDArray[np.bool_] | None = None,
+    observed_until: pd.Timestamp | None = None,
+    definition: str | None = None,
+) -> LinkedOutcome:
+    """Label every journey by whether its customer had the outcome in the time after the landmark.
+
+    With t0 the landmark, g the gap, h the horizon and w the window, a path holds the events in (t0 - w, t0] and the
+    outcome counts in (t0 + g, t0 + g + h]. A journey whose customer was not observed until t0 + g + h is censored,
+    whatever was seen until then: keeping only its early "yes" would raise the rate.
+
+    Parameters
+    ----------
+    journeys : JourneyFrame
+        See `journeymining.outcomes.journey_frame`.
+    outcomes : DataFrame, one row per occurrence
+        ``customer_id`` and ``time``; optionally ``value`` (for ``at_least``) and ``observed_until`` per customer.
+    landmark : str
+        ``journey_end`` (of the events that are not masked), ``event 3`` or a date.
+    horizon, gap, window : duration
+        Such as ``"180 days"``. Without a window the whole journey up to the landmark counts.
+    mask : sequence of str
+        Activities that are the outcome or give it away; removed before the landmark is set.
+    once : bool
+        Customers who had the outcome at or before t0 + g are left out as ``already``.
+    silence : bool
+        The label is 1 if the customer has *no* row in the window.
+    at_least : float
+        The label is 1 if the values in the window sum to this or more.
+    in_scope : array of bool, optional
+        Journeys that the question is about.
+    observed_until : Timestamp, optional
+        Where the rows do not say it; default the last event of the log.
+
+    Raises
+    ------
+    EmptyLogError
+        If no journey gets a label; the message says why.
+    """
+    t_gap, t_horizon = length(gap), length(horizon)
+    paths, t0, reason = at_landmark(journeys, landmark, mask, in_scope)
+    if window is not None:
+        paths = paths.keep_events(paths.time > t0[paths.row] - length(window))
+    for column in ("customer_id", "time"):
+        if column not in outcomes:
+            raise InputError.missing_column(column, outcomes.columns, where=f"The table of outcome '{name}'")
+    finder = _Occurrences(journeys, outcomes, t0 + t_gap, t0 + t_gap + t_horizon)
+    if once and not silence:
+        leave_out(reason, finder.before > 0, "already")
+    until = _observed_until(journeys, outcomes, observed_until)
+    leave_out(reason, t0 + t_gap + t_horizon > until, "censored")
+    amount = finder.within if at_least is None else finder.sums
+    label = (amount >= at_least) if at_least is not None else (amount == 0) if silence else (amount > 0)
+    return linked_outcome(
+        name, paths, label, reason, t0, t0 + t_gap + t_horizon, list(mask), definition or f"{name} after {landmark}"
+    )
+
+
+def link(
+    name: str,
+    config: OutcomeConfig,
+    journeys: JourneyFrame,
+    *,
+    surveys: pd.DataFrame | None = None,
+    table: pd.DataFrame | None = None,
+    in_scope: NDArray[np.bool_] | None = None,
+) -> LinkedOutcome:
+    """Label journeys as a section of the job file says."""
+    scope = in_scope
+    if config.scope:
+        _known(config.scope, journeys, f"outcomes.{name}.scope")
+        inside = np.bincount(journeys.row[journeys.is_activity(config.scope)], minlength=len(journeys)) > 0
+        scope = inside if scope is None else scope & inside
+    definition = config.definition(name)
+    if config.survey is not None:
+        if surveys is None:
+            raise UsageError(f"Outcome '{name}' is a survey, but there are no surveys.")
+        return link_survey(
+            journeys,
+            surveys,
+            metric=config.survey,
+            promoters=config.promoters,
+            detractors=config.detractors,
+            landmark=config.landmark or "journey_end",
+            horizon=config.horizon,
+            name=name,
+            mask=config.mask,
+            in_scope=scope,
+            definition=definition,
+        )
+    assert config.landmark is not None and config.horizon is not None  # checked by the configuration
+    if config.event:
+        _known(config.event, journeys, f"outcomes.{name}.event")
+        occurrences = occurrences_in_log(journeys, config.event)
+    elif config.silence:
+        occurrences = occurrences_in_log(journeys, journeys.activities)
+    else:
+        if table is None or "type" not in table:
+            raise UsageError(f"Outcome '{name}' needs a table of outcomes with a column 'type'.")
+        occurrences = table[table["type"] == config.table]
+        if occurrences.empty:
+            types = ", ".join(sorted(map(str, table["type"].unique())))
+            raise InputError(f"The table of outcomes has no rows of type '{config.table}'. Found: {types}.")
+    return link_outcome(
+        journeys,
+        occurrences,
+        landmark=config.landmark,
+        horizon=config.horizon,
+        gap=config.gap,
+        window=config.window,
+        name=name,
+        mask=list(dict.fromkeys([*config.event, *config.mask])),
+        once=config.happens_once(name),
+        silence=config.silence,
+        at_least=config.at_least,
+        in_scope=scope,
+        definition=definition,
+    )
+
+
+def occurrences_in_log(journeys: JourneyFrame, activities: Sequence[str]) -> pd.DataFrame:
+    """Return every event that is one of these activities as a row of an outcomes table: customer_id, time, value."""
+    chosen = journeys.is_activity(activities)
+    value = journeys.numbers.get("value")
+    return pd.DataFrame(
+        {
+            "customer_id": journeys.customer_id[journeys.row[chosen]],
+            "time": pd.to_datetime(journeys.time[chosen], unit="us", utc=True),
+            "value": np.nan if value is None else value[chosen],
+        }
+    )
+
+
+class _Occurrences:
+    """What every journey's customer had before a moment and within a time after it."""
+
+    def __init__(
+        self,
+        journeys: JourneyFrame,
+        outcomes: pd.DataFrame,
+        after: NDArray[np.int64],
+        until: NDArray[np.int64],
+    ) -> None:
+        known = outcomes[outcomes["time"].notna() & outcomes["customer_id"].notna()]
+        codes, names = pd.factorize(journeys.customer_id)
+        owner = pd.Index(names).get_indexer(known["customer_id"].astype(str).to_numpy(dtype=object))
+        times = microseconds(known["time"])[owner >= 0]
+        values = known["value"].to_numpy(dtype=float) if "value" in known else np.ones(len(known))
+        values, owner = np.nan_to_num(values[owner >= 0]), owner[owner >= 0]
+        order = np.lexsort((times, owner))
+        # Ranks instead of times, so that customer and time fit one integer.
+        moments, rank = np.unique(np.concatenate([times[order], after, until]), return_inverse=True)
+        width = len(moments) + 1
+        keys = owner[order] * width + rank[: len(times)]
+        first = np.searchsorted(keys, codes * width, side="left")
+        low = np.searchsorted(keys, codes * width + rank[len(times) : len(times) + len(after)], side="right")
+        high = np.searchsorted(keys, codes * width + rank[len(times) + len(after) :], side="right")
+        total = np.concatenate([[0.0], np.cumsum(values[order])])
+        self.before = low - first
+        self.within = high - low
+        self.sums = total[high] - total[low]
+
+
+def _observed_until(journeys: JourneyFrame, outcomes: pd.DataFrame, default: pd.Timestamp | None) -> NDArray[np.int64]:
+    last = int(journeys.time.max()) if default is None else int(pd.Timestamp(default).value // 1000)
+    until = np.full(len(journeys), last, dtype=np.int64)
+    if "observed_until" in outcomes and outcomes["observed_until"].notna().any():
+        told = outcomes[outcomes["observed_until"].notna()]
+        moments = pd.Series(microseconds(told["observed_until"]), index=told["customer_id"].astype(str))
+        known = moments.groupby(level=0).max().reindex(journeys.customer_id)
+        until[known.notna().to_numpy()] = known.dropna().astype("int64")
+    return until
+
+
+def _known(names: Sequence[str], journeys: JourneyFrame, where: str) -> None:
+    for name in names:
+        if name not in journeys.activities:
+            shown = ", ".join(journeys.activities[:12]) + (", ..." if len(journeys.activities) > 12 else "")
+            raise UsageError(
+                f"{where}: the log has no activity '{name}'.{did_you_mean(name, journeys.activities)} It has: {shown}."
+            )
