@@ -1,0 +1,276 @@
+"""Journeys are cut where the rule says, and nowhere else."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from journeymining.documents import parse_yaml, validate
+from journeymining.exceptions import EmptyLogError, InputError, SpecError
+from journeymining.journeys.cutting import JourneyConfig, cut_journeys, gap_sensitivity
+
+
+def config(by="customer", **cut):
+    return JourneyConfig.model_validate({"by": by, "cut": cut})
+
+
+def paths(events):
+    """Return the paths of journeys, in the order of their first events."""
+    found = {}
+    for row in events.to_pylist():
+        found.setdefault(row["journey_id"], []).append(row)
+    journeys = sorted(
+        found.values(), key=lambda rows: (rows[0]["customer_id"], rows[0]["timestamp"], rows[0]["event_id"])
+    )
+    return [" ".join(row["activity"] for row in rows) for rows in journeys]
+
+
+def flags(events, settings_):
+    """Return {first activity: (open, left_truncated)}."""
+    cut, journeys = cut_journeys(events, settings_)
+    first = {}
+    for row in cut.to_pylist():
+        first.setdefault(row["journey_id"], row["activity"])
+    return {first[row["journey_id"]]: (row["open"], row["left_truncated"]) for row in journeys.to_pylist()}
+
+
+def test_without_a_rule_all_a_customer_does_is_one_journey(make_events):
+    events, _ = cut_journeys(make_events(("A", 0, "a"), ("B", 1, "x"), ("A", 500, "b")), config())
+
+    assert paths(events) == ["a b", "x"]
+
+
+def test_a_silence_longer_than_the_gap_cuts_and_one_exactly_as_long_does_not(make_events):
+    events, _ = cut_journeys(make_events(("A", 0, "a"), ("A", 30, "b"), ("A", 60.001, "c")), config(gap="30 days"))
+
+    assert paths(events) == ["a b", "c"]
+
+
+def test_the_event_after_an_end_begins_a_journey(make_events):
+    events, journeys = cut_journeys(
+        make_events(("A", 0, "a"), ("A", 1, "done"), ("A", 1, "b"), ("A", 2, "done"), ("A", 3, "done")),
+        config(end=["done"]),
+    )
+
+    assert paths(events) == ["a done", "b done", "done"]
+    assert sorted(journeys["begun_by"].to_pylist()) == ["end", "end", "first"]
+
+
+def test_every_start_event_begins_a_journey(make_events):
+    events, _ = cut_journeys(
+        make_events(("A", 0, "look"), ("A", 1, "order"), ("A", 2, "pay"), ("A", 3, "order"), ("A", 4, "order")),
+        config(start="order"),
+    )
+
+    assert paths(events) == ["look", "order pay", "order", "order"]
+
+
+def test_ties_are_ordered_by_source_order_then_event_id(make_events):
+    rows = [
+        {"customer_id": "A", "day": 0, "activity": "third", "event_id": "a"},
+        {"customer_id": "A", "day": 0, "activity": "second", "event_id": "x", "source_order": 2},
+        {"customer_id": "A", "day": 0, "activity": "first", "event_id": "z", "source_order": 1},
+        {"customer_id": "A", "day": 0, "activity": "fourth", "event_id": "b"},
+    ]
+
+    events, _ = cut_journeys(make_events(*rows), config())
+
+    assert paths(events) == ["first second third fourth"]
+
+
+def test_by_a_column_each_value_is_a_case_and_events_without_one_are_left_out(make_events):
+    events = make_events(("A", 0, "a"), ("A", 1, "b"), ("A", 2, "a"), ("A", 3, "c"), ("B", 3, "d"))
+    events = events.append_column("order id", pa.array(["1", "1", "2", None, "1"]))
+
+    cut, journeys = cut_journeys(events, config(by="order id"))
+
+    assert paths(cut) == ["a b", "a", "d"]
+    assert journeys.num_rows == 3
+
+
+def test_open_needs_a_chance_to_go_on(make_events):
+    events = make_events(
+        ("A", 0, "long_silent"),
+        ("B", 80, "recent"),
+        ("C", 79, "ended"),
+        ("C", 80, "done"),
+        ("D", 98, "followed"),
+        ("D", 99, "order"),
+        ("E", 70, "edge"),
+        ("F", 100, "last"),
+    )
+
+    found = flags(events, config(gap="30 days", start="order", end="done"))
+
+    assert {name: is_open for name, (is_open, _) in found.items()} == {
+        "long_silent": False,
+        "recent": True,
+        "ended": False,
+        "followed": False,
+        "order": True,
+        "edge": True,
+        "last": True,
+    }
+
+
+def test_without_a_gap_what_has_not_ended_is_open(make_events):
+    found = flags(make_events(("A", 0, "a"), ("B", 0, "b"), ("B", 1, "done"), ("C", 900, "c")), config(end="done"))
+
+    assert found == {"a": (True, False), "b": (False, False), "c": (True, False)}
+
+
+def test_left_truncated_is_a_first_journey_near_the_beginning_that_no_start_event_begins(make_events):
+    events = make_events(
+        ("A", 0, "a"), ("B", 30, "b"), ("C", 31, "c"), ("D", 1, "order"), ("E", 1, "e"), ("E", 2, "order2")
+    )
+
+    found = flags(events, config(gap="30 days", start=["order", "order2"]))
+
+    assert {name for name, (_, truncated) in found.items() if truncated} == {"a", "b", "e"}
+
+
+def test_reaching_a_goal_is_noted_and_does_not_cut(make_events):
+    events = make_events(("A", 0, "a"), ("A", 1, "active"), ("A", 2, "b"), ("B", 0, "a"))
+
+    cut, journeys = cut_journeys(events, config(goal="active"))
+
+    assert paths(cut) == ["a active b", "a"]
+    assert sorted(journeys["reached_goal"].to_pylist()) == [False, True]
+
+
+def test_gap_sensitivity_has_a_row_per_gap(make_events):
+    events = make_events(("A", 0, "a"), ("A", 10, "b"), ("A", 50, "c"), ("B", 50, "d"))
+
+    table = gap_sensitivity(events, [timedelta(days=5), timedelta(days=20), timedelta(days=60)])
+
+    assert table.to_dict("records") == [
+        {"gap": "5 days", "journeys": 4, "median_events": 1.0, "open": 2, "share_open": 0.5},
+        {"gap": "20 days", "journeys": 3, "median_events": 1.0, "open": 2, "share_open": pytest.approx(2 / 3)},
+        {"gap": "60 days", "journeys": 2, "median_events": 2.0, "open": 2, "share_open": 1.0},
+    ]
+
+
+def test_nothing_in_is_nothing_out_but_nothing_to_compare(make_events):
+    cut, journeys = cut_journeys(make_events(), config(gap="1 day"))
+
+    assert (cut.num_rows, journeys.num_rows) == (0, 0)
+    with pytest.raises(EmptyLogError):
+        gap_sensitivity(make_events(), [timedelta(days=1)])
+
+
+def test_a_missing_case_column_is_named(make_events):
+    with pytest.raises(InputError, match=r"column 'chanel' is missing. Did you mean 'channel'"):
+        cut_journeys(make_events(("A", 0, "a")), config(by="chanel"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("by: customer\ncut: {gap: 30}\n", "job.yaml:2:7: Not a duration"),
+        ("cut:\n  gap: 0 days\n", "a gap of nothing"),
+        ("cut: {start: [a], end: [b, a]}\n", "'a' is a start and an end"),
+        ("cut: {gaps: 1 day}\n", "Did you mean 'gap'"),
+    ],
+)
+def test_mistakes_in_the_job_are_named_with_their_line(text, message):
+    with pytest.raises(SpecError) as caught:
+        validate(JourneyConfig, parse_yaml(text, path="job.yaml"))
+
+    assert message in str(caught.value)
+
+
+def test_a_rule_cannot_be_changed_by_accident():
+    with pytest.raises(ValidationError):
+        config().by = "order"
+
+
+def plain_cut(events, gap, start, end):
+    """Cut in plain Python; return the sets of event ids that are a journey."""
+    customers = {}
+    for event in events:
+        customers.setdefault(event["customer_id"], []).append(event)
+    journeys = []
+    for own in customers.values():
+        own.sort(key=lambda e: (e["timestamp"], e["source_order"] is None, e["source_order"] or 0, e["event_id"]))
+        for number, event in enumerate(own):
+            before = own[number - 1] if number else None
+            if (
+                before is None
+                or before["activity"] in end
+                or event["activity"] in start
+                or (gap is not None and event["timestamp"] - before["timestamp"] > gap)
+            ):
+                journeys.append([])
+            journeys[-1].append(event["event_id"])
+    return sorted(journeys)
+
+
+@st.composite
+def logs(draw):
+    size = draw(st.integers(0, 25))
+    return [
+        {
+            "event_id": f"e{number}",
+            "customer_id": draw(st.sampled_from("AB")),
+            "activity": draw(st.sampled_from("abcd")),
+            "timestamp": datetime(2026, 3, 29, tzinfo=UTC) + timedelta(hours=draw(st.integers(0, 12))),
+            "source_order": draw(st.none() | st.integers(0, 2)),
+        }
+        for number in range(size)
+    ]
+
+
+LOG_SCHEMA = pa.schema(
+    [
+        ("event_id", pa.string()),
+        ("customer_id", pa.string()),
+        ("activity", pa.string()),
+        ("timestamp", pa.timestamp("us", tz="UTC")),
+        ("source_order", pa.int64()),
+    ]
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    logs(),
+    st.sampled_from([None, 1, 3]),
+    st.sets(st.sampled_from("ab"), max_size=2),
+    st.sets(st.sampled_from("cd"), max_size=2),
+    st.randoms(use_true_random=False),
+)
+def test_journeys_equal_a_plain_python_cutter_whatever_the_order_of_rows(log, gap, start, end, chance):
+    shuffled = log.copy()
+    chance.shuffle(shuffled)
+    rule = (
+        config(gap=f"{gap} h", start=sorted(start), end=sorted(end))
+        if gap
+        else config(start=sorted(start), end=sorted(end))
+    )
+
+    events, journeys = cut_journeys(pa.Table.from_pylist(log, schema=LOG_SCHEMA), rule)
+    again, journeys_again = cut_journeys(pa.Table.from_pylist(shuffled, schema=LOG_SCHEMA), rule)
+
+    found = {}
+    for row in events.to_pylist():
+        found.setdefault(row["journey_id"], []).append(row["event_id"])
+    assert sorted(found.values()) == plain_cut(log, gap and timedelta(hours=gap), start, end)
+    assert events.equals(again)
+    assert journeys.equals(journeys_again)
+
+
+def test_a_journey_keeps_its_id_when_other_customers_come(make_events):
+    rows = [("A", 0, "a"), ("A", 90, "b")]
+    more = [*rows, ("B", 0, "c")]
+    random.Random(1).shuffle(rows)
+
+    _, few = cut_journeys(make_events(("A", 0, "a"), ("A", 90, "b")), config(gap="30 days"))
+    _, many = cut_journeys(make_events(*more), config(gap="30 days"))
+
+    assert set(few["journey_id"].to_pylist()) < set(many["journey_id"].to_pylist())
