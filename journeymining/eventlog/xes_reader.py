@@ -50,9 +50,12 @@ def read_xes(path: str | Path) -> tuple[pa.Table, dict[str, Any]]:
     types: dict[str, set[str]] = {}
     batches = list(xes_batches(path, types=types, facts=facts))
     table = pa.concat_tables([pa.Table.from_batches([batch]) for batch in batches], promote_options="default")
+    for name in ("case:concept:name", "concept:name", "time:timestamp"):
+        if not table.num_rows and name not in table.column_names:
+            table = table.append_column(name, pa.array([], pa.string()))
     typed, mixed = _typed(pl.DataFrame(pl.from_arrow(table)), types)
     facts["mixed_types"] = mixed
-    names = typed["case:concept:name"].n_unique() if "case:concept:name" in typed.columns else 0
+    names = typed["case:concept:name"].n_unique()
     facts["repeated_trace_names"] = facts["traces"] - facts["empty_traces"] - names
     return typed.to_arrow(), facts
 
@@ -105,32 +108,38 @@ class _Rows:
 
     def add(self, event: etree._Element, place: int) -> None:
         for key, kind, value in _attributes(event):
-            self._set(key, kind, value, self.count)
+            column = self._column(key, kind, self.count)
+            # Of a key that occurs twice in an event the last value counts.
+            del column[self.count :]
+            column.append(value)
         self.places.append(place)
         self.count += 1
 
     def end_trace(self, trace: etree._Element, start: int, facts: dict[str, Any]) -> None:
-        if start == self.count:
+        length = self.count - start
+        if not length:
             facts["empty_traces"] += 1
             return
-        named = False
-        for key, kind, value in _attributes(trace):
-            named |= key == "concept:name"
-            for row in range(start, self.count):
-                self._set(f"case:{key}", kind, value, row)
-        if not named:
+        attributes = [(f"case:{key}", kind, value) for key, kind, value in _attributes(trace)]
+        if not any(key == "case:concept:name" for key, _, _ in attributes):
             facts["unnamed_traces"] += 1
-            for row in range(start, self.count):
-                self._set("case:concept:name", "string", f"trace {facts['traces']}", row)
+            attributes.append(("case:concept:name", "string", f"trace {facts['traces']}"))
+        for key, kind, value in attributes:
+            column = self._column(key, kind, start)
+            of_events = column[start:] + [None] * (self.count - len(column))
+            # An event may have an attribute of that very name; it is nearer to the event than its trace.
+            column[start:] = [value if own is None else own for own in of_events]
 
-    def _set(self, key: str, kind: str, value: str | None, row: int) -> None:
-        column = self.columns.setdefault(key, [])
-        self.types.setdefault(key, set()).add(kind)
-        if len(column) > row:
-            column[row] = value
-            return
-        column.extend([None] * (row - len(column)))
-        column.append(value)
+    def _column(self, key: str, kind: str, row: int) -> list[str | None]:
+        """Return the column of a key, filled up to a row."""
+        column = self.columns.get(key)
+        if column is None:
+            column = self.columns[key] = []
+        if self.types.get(key) != {kind}:
+            self.types.setdefault(key, set()).add(kind)
+        if len(column) < row:
+            column.extend([None] * (row - len(column)))
+        return column
 
     def take(self) -> pa.RecordBatch:
         arrays = [pa.array(self.places, pa.int64())]
@@ -195,17 +204,20 @@ def _forget(trace: etree._Element) -> None:
         del parent[0]
 
 
-def _attributes(element: etree._Element, prefix: str = "") -> Iterator[tuple[str, str, str | None]]:
-    """Yield key, type and text of the attributes of an event or a trace, nested ones after their parent."""
+def _attributes(element: etree._Element, prefix: str = "") -> list[tuple[str, str, str | None]]:
+    """Return key, type and text of the attributes of an event or a trace, nested ones after their parent."""
+    found: list[tuple[str, str, str | None]] = []
     for child in element:
-        kind = child.tag if "{" not in child.tag else etree.QName(child).localname
-        if kind in ("list", "container"):
-            yield f"{prefix}{child.get('key')}", "string", json.dumps(_listed(child), ensure_ascii=False)
-        elif kind in _TYPES:
+        tag = child.tag
+        kind = tag[tag.rindex("}") + 1 :] if "}" in tag else tag
+        if kind in _TYPES:
             key = f"{prefix}{child.get('key')}"
-            yield key, kind, child.get("value")
+            found.append((key, kind, child.get("value")))
             if len(child):
-                yield from _attributes(child, prefix=f"{key}/")
+                found += _attributes(child, prefix=f"{key}/")
+        elif kind in ("list", "container"):
+            found.append((f"{prefix}{child.get('key')}", "string", json.dumps(_listed(child), ensure_ascii=False)))
+    return found
 
 
 def _listed(element: etree._Element) -> list[dict[str, Any]]:
