@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -102,7 +103,8 @@ def align(
 
     Among alignments of equal cost the one is returned that, read from its end, takes an unexpected event before a
     matched one, and a matched one before a model step, with as few silent steps as possible, and otherwise the
-    transition that comes first in the model: events are matched as early as they can be.
+    transition that comes first in the model: events are matched as early as they can be. Of an unfinished path, as
+    many events as can be are matched at the least cost, and it stands at the first such state, breadth first.
 
     Parameters
     ----------
@@ -130,26 +132,46 @@ def align(
         return Alignments(
             nothing, nothing, nothing, np.zeros(1, dtype=np.int64), np.zeros(0, np.int8), nothing, nothing
         )
-    order = sorted(range(len(paths)), key=lambda one: paths[one].tolist())
-    # More than one block only where it pays: rows are not shared across blocks.
-    blocks = max(1, min(threads or os.cpu_count() or 1, len(paths) // 50))
-    pieces = [piece.tolist() for piece in np.array_split(np.array(order), blocks)]
-    model = _model(graph, transition_labels, costs)
-
-    def run(piece: list[int]) -> tuple[NDArray[np.int32], ...]:
-        lengths = np.array([len(paths[one]) for one in piece], dtype=np.int64)
-        offsets = np.concatenate([[0], np.cumsum(lengths)])
-        symbols = np.concatenate([paths[one] for one in piece]).astype(np.int32)
-        flags = np.zeros(len(piece), dtype=np.bool_) if unfinished is None else unfinished[piece]
-        shared = common_prefixes(symbols, offsets)
-        result: tuple[NDArray[np.int32], ...] = align_sorted(
-            *model, symbol_labels, costs.log, costs.both, symbols, offsets, shared, flags
-        )
-        return result
-
-    with ThreadPoolExecutor(blocks) as pool:
-        results = list(pool.map(run, pieces))
+    open_ends = np.zeros(len(paths), dtype=np.bool_) if unfinished is None else unfinished
+    pieces: list[list[int]] = []
+    results: list[tuple[NDArray[np.int32], ...]] = []
+    for ends_anywhere in (False, True):
+        chosen = np.flatnonzero(open_ends == ends_anywhere).tolist()
+        if not chosen:
+            continue
+        # Every event alone costs a little more where a path may stop anywhere, so that as many as can be are matched.
+        scale = 1 + max(len(paths[one]) for one in chosen) if ends_anywhere else 1
+        scaled = Costs(costs.log * scale + (scale > 1), costs.model * scale, costs.both * scale)
+        model = _model(graph, transition_labels, scaled)
+        order = sorted(chosen, key=lambda one: paths[one].tolist())
+        # More than one block only where it pays: rows are not shared across blocks.
+        blocks = max(1, min(threads or os.cpu_count() or 1, len(order) // 50))
+        parts = [part.tolist() for part in np.array_split(np.array(order), blocks)]
+        run = partial(_run, paths=paths, model=model, symbol_labels=symbol_labels, costs=scaled, open_end=ends_anywhere)
+        with ThreadPoolExecutor(blocks) as pool:
+            found = list(pool.map(run, parts))
+        pieces += parts
+        results += [(cost // scale, *rest) for cost, *rest in found]
     return _in_given_order(pieces, results, len(paths))
+
+
+def _run(
+    piece: list[int],
+    *,
+    paths: Sequence[NDArray[np.int32]],
+    model: tuple[NDArray[np.int32], ...],
+    symbol_labels: NDArray[np.int32],
+    costs: Costs,
+    open_end: bool,
+) -> tuple[NDArray[np.int32], ...]:
+    """Align sorted paths in one sweep."""
+    offsets = np.concatenate([[0], np.cumsum([len(paths[one]) for one in piece])]).astype(np.int64)
+    symbols = np.concatenate([paths[one] for one in piece]).astype(np.int32)
+    shared = common_prefixes(symbols, offsets)
+    result: tuple[NDArray[np.int32], ...] = align_sorted(
+        *model, symbol_labels, costs.log, costs.both, symbols, offsets, shared, np.full(len(piece), open_end)
+    )
+    return result
 
 
 def _model(graph: ReachabilityGraph, labels: NDArray[np.int32], costs: Costs) -> tuple[NDArray[np.int32], ...]:
