@@ -23,6 +23,7 @@ from journeymining.conformance.tables import (
     variant_table,
 )
 from journeymining.exceptions import InputError
+from journeymining.proportions import wilson
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -200,15 +201,17 @@ def _figures(compared: Compared, paths: Paths, journeys: pd.DataFrame, seed: int
     customers = inside["customer_id"].factorize()[0]
     values = inside["fitness"].to_numpy(dtype=np.float64)
     fitness, low, high = mean_with_interval(values, customers, seed=seed, samples=samples)
-    share, share_low, share_high = mean_with_interval(inside["cost"].to_numpy() == 0, customers, seed=seed)
+    fitting = int((inside["cost"] == 0).sum())
+    share_low, share_high = wilson(fitting, len(inside))
     cost, worst = (int((one * paths.journeys).sum()) for one in (compared.alignments.upper, compared.worst))
     return {
         "fitness": {"mean": fitness, "low": low, "high": high, "interval": "95 %, bootstrap by customer", "seed": seed},
         "fitting": {
-            "journeys": int((inside["cost"] == 0).sum()),
-            "share": share,
-            "low": share_low,
-            "high": share_high,
+            "journeys": fitting,
+            "share": fitting / len(inside),
+            "low": float(share_low),
+            "high": float(share_high),
+            "interval": "95 %, Wilson",
         },
         "log_fitness": 1 - cost / worst if worst else 1.0,
         "cost": cost,
