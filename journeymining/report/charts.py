@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from markupsafe import Markup
 
-ROW_HEIGHT = 26
+HALF = 13.0  # of the height of a row, in pixels
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,10 @@ class Scale:
         """Return the place of a value in percent; what lies outside the scale is put on its edge."""
         share = (value - self.low) / (self.high - self.low)
         return 1 + 98 * min(max(share, 0.0), 1.0)
+
+    def digits(self, factor: float = 100) -> int:
+        """Return how many decimals the ticks need once multiplied by a factor."""
+        return next((d for d in range(3) if all(abs(t * factor - round(t * factor, d)) < 1e-6 for t in self.ticks)), 3)
 
     def at(self, value: float) -> str:
         """Return the place of a value as a coordinate."""
@@ -60,7 +64,7 @@ def bar(scale: Scale, value: float, low: float | None, high: float | None, *, co
     start, end = sorted((scale.place(0.0), scale.place(value)))
     return _row(
         scale,
-        tag("rect", x=f"{number(start)}%", width=f"{number(end - start)}%", y=6, height=14, rx=3, fill=colour,
+        tag("rect", x=f"{number(start)}%", width=f"{number(end - start)}%", y=-7, height=14, rx=3, fill=colour,
             fill_opacity=".82"),
         *_interval(scale, low, high, "var(--ink)"),
     )  # fmt: skip
@@ -74,7 +78,7 @@ def dots(scale: Scale, marks: Iterable[tuple[float | None, float | None, float |
     known = [mark for mark in marks if mark[0] is not None and isfinite(mark[0])]
     parts: list[Markup] = []
     for place, (value, low, high, colour) in enumerate(known):
-        y = ROW_HEIGHT * (place + 1) / (len(known) + 1)
+        y = 2 * HALF * (place + 1) / (len(known) + 1) - HALF
         parts += _interval(scale, low, high, colour, y=y)
         parts.append(
             tag("circle", cx=scale.at(value or 0.0), cy=y, r=4.5, stroke=colour, stroke_width=2,
@@ -130,7 +134,7 @@ def calibration(points: Iterable[tuple[float, float, float, float, str]], *, lab
                viewBox=f"0 0 {number(left + size + 16)} {number(top + size + 44)}", width=left + size + 16)  # fmt: skip
 
 
-def _interval(scale: Scale, low: float | None, high: float | None, colour: str, y: float = 13) -> list[Markup]:
+def _interval(scale: Scale, low: float | None, high: float | None, colour: str, y: float = 0) -> list[Markup]:
     if low is None or high is None or not (isfinite(low) and isfinite(high)):
         return []
     ends = [tag("line", x1=scale.at(v), x2=scale.at(v), y1=y - 4, y2=y + 4, stroke=colour, stroke_width=1.4)
@@ -141,7 +145,9 @@ def _interval(scale: Scale, low: float | None, high: float | None, colour: str, 
 def _row(scale: Scale, *parts: Markup, zero: bool = False) -> Markup:
     grid = [tag("line", x1=scale.at(t), x2=scale.at(t), y1=0, y2="100%",
                 class_="grid zero" if zero and t == 0 else "grid") for t in scale.ticks]  # fmt: skip
-    return tag("svg", *grid, *parts, class_="row", width="100%", height=ROW_HEIGHT, aria_hidden="true")
+    # The inner picture hangs from the middle, however high the text beside it makes the row.
+    middle = tag("svg", *parts, x=0, y="50%", width="100%", height=2 * HALF, overflow="visible")
+    return tag("svg", *grid, middle, class_="row", width="100%", height="100%", aria_hidden="true")
 
 
 def _round_step(rough: float) -> float:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from journeymining.report.charts import axis, bar, scale_of
-from journeymining.report.journey_map import all_touchpoints
-from journeymining.report.palette import channel_colours
+from journeymining.report.charts import Scale, axis, bar, scale_of
+from journeymining.report.deviations import SHORT, deviation_sentence
+from journeymining.report.journey_map import all_touchpoints, run_colours
 from journeymining.report.tables import records, show_table
 from journeymining.report.text_metrics import readable
 
@@ -16,18 +16,6 @@ if TYPE_CHECKING:
     from journeymining.report.language import Language
     from journeymining.report.run_files import Run
 
-SHORT = {
-    "missing": "missing",
-    "ad_hoc": "not in the design",
-    "wrong_order": "wrong order",
-    "repeated": "repeated",
-    "wrong_channel": "wrong channel",
-    "wrong_actor": "wrong actor",
-    "failing": "failed",
-    "late": "late",
-    "bounced_back": "bounced back",
-    "dead_end": "dead end",
-}
 MOST_BARS = 20
 
 
@@ -37,13 +25,15 @@ def designed_chapter(run: Run, language: Language) -> dict[str, Any] | None:
         return None
     summary = run.conformance_summary or {}
     found = _sorted(run.deviations)
+    inside = (summary.get("journeys") or {}).get("in_scope")
     return {
-        "steps": _steps(run, found, language) if run.design else [],
+        "steps": _steps(run, found, inside, language) if run.design else [],
         "flow": (run.design or {}).get("flow"),
         "bars": _bars(found.head(MOST_BARS), language),
         "more": max(len(found) - MOST_BARS, 0),
-        "summary": summary,
-        "pending": summary.get("open"),
+        "inside": language.count(inside),
+        "pending": (summary.get("journeys") or {}).get("open"),
+        "promises": _promises(run, language),
         "table": show_table(
             found,
             {
@@ -62,25 +52,6 @@ def designed_chapter(run: Run, language: Language) -> dict[str, Any] | None:
     }
 
 
-def deviation_sentence(row: dict[str, Any], language: Language) -> str:
-    """Say a deviation in a few words.
-
-    Examples
-    --------
-    >>> from journeymining.report.language import read_language
-    >>> row = {"type": "wrong_channel", "touchpoint": "order_placed", "expected": "web", "observed": "phone"}
-    >>> deviation_sentence(row, read_language("en"))
-    'Order placed: wrong channel (phone instead of web)'
-    """
-    name = readable(row["touchpoint"]) if row["touchpoint"] else language.say("whole journey")
-    text = f"{name}: {language.say(SHORT.get(row['type'], readable(row['type']).lower()))}"
-    expected, observed = row.get("expected") or "", row.get("observed") or ""
-    if row["type"] in {"wrong_channel", "wrong_actor"} and expected and observed:
-        return f"{text} ({language.say('{observed} instead of {expected}', observed=observed, expected=expected)})"
-    detail = observed if row["type"] in {"wrong_order", "repeated"} else expected if row["type"] == "late" else ""
-    return f"{text} ({readable(detail).lower()})" if detail else text
-
-
 def _sorted(deviations: pd.DataFrame) -> pd.DataFrame:
     return deviations.sort_values(
         ["journeys", "type", "touchpoint"], ascending=[False, True, True], kind="stable"
@@ -91,7 +62,7 @@ def _bars(found: pd.DataFrame, language: Language) -> dict[str, Any]:
     rows = records(found)
     scale = scale_of([row.get("share_high") for row in rows] + [row["share"] for row in rows])
     return {
-        "axis": axis(scale, [language.percent(tick) for tick in scale.ticks]),
+        "axis": axis(scale, [language.percent(tick, digits=scale.digits()) for tick in scale.ticks]),
         "rows": [
             {
                 "label": deviation_sentence(row, language),
@@ -106,18 +77,18 @@ def _bars(found: pd.DataFrame, language: Language) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _steps(run: Run, found: pd.DataFrame, language: Language) -> list[dict[str, Any]]:
+def _steps(run: Run, found: pd.DataFrame, inside: int | None, language: Language) -> list[dict[str, Any]]:
     """Return the designed touchpoints in their order, with what happens at each."""
     points = {point.name: point for point in all_touchpoints(run)}
     design = {point["name"]: point for point in (run.design or {}).get("touchpoints", [])}
     order = (run.design or {}).get("order", [])
-    colours = channel_colours(sorted({channel for point in points.values() for channel in point.channels}))
+    colours = run_colours(run)
+    counted = found if run.touchpoint_deviations is None else _sorted(run.touchpoint_deviations)
     steps = []
     for name in [*order, *(other for other in design if other not in order)]:
-        planned = design.get(name, {})
-        here = records(found[found["touchpoint"] == name])
-        departing = sum(float(row["share"]) for row in here)
-        point = points.get(name)
+        planned, point = design.get(name, {}), points.get(name)
+        here = records(counted[counted["touchpoint"] == name])
+        free, exact = _free(run, name, here, inside)
         steps.append(
             {
                 "name": readable(name),
@@ -131,13 +102,21 @@ def _steps(run: Run, found: pd.DataFrame, language: Language) -> list[dict[str, 
                 "moment_of_truth": planned.get("moment_of_truth"),
                 "journeys": language.count(point.journeys) if point else "0",
                 "never": not point or not point.journeys,
-                "least": language.percent(max(0.0, 1 - departing)),
-                "exact": len(here) <= 1,
-                "fill": 100 * max(0.0, 1 - departing),
+                "free": language.percent(free),
+                "exact": exact,
+                "fill": 100 * free,
                 "deviations": [_step_deviation(row, language) for row in here[:5]],
             }
         )
     return steps
+
+
+def _free(run: Run, name: str, here: list[dict[str, Any]], inside: int | None) -> tuple[float, bool]:
+    """Return the share of journeys in scope without a deviation at a touchpoint, and whether it is exact."""
+    if run.departing is not None and inside:
+        return 1 - run.departing.get(name, 0) / inside, True
+    # A journey may depart twice at a touchpoint, so the sum can count it twice: this is a lower bound.
+    return max(0.0, 1 - sum(float(row["share"]) for row in here)), len(here) <= 1
 
 
 def _step_deviation(row: dict[str, Any], language: Language) -> dict[str, Any]:
@@ -148,3 +127,27 @@ def _step_deviation(row: dict[str, Any], language: Language) -> dict[str, Any]:
         "sentence": f"{deviation_sentence(row, language)}: {language.count(row['journeys'])} "
         f"{language.interval(row.get('share_low'), row.get('share_high'))}",
     }
+
+
+def _promises(run: Run, language: Language) -> dict[str, Any] | None:
+    """Return the share of kept promises, of those that are decided."""
+    if run.promises is None or run.promises.empty:
+        return None
+    rows = [row for row in records(run.promises) if row["kept"] + row["broken"] > 0]
+    scale = Scale(0.0, 1.0, (0.0, 0.25, 0.5, 0.75, 1.0))
+    return {
+        "axis": axis(scale, [language.percent(tick, digits=scale.digits()) for tick in scale.ticks]),
+        "rows": [
+            {
+                "label": language.say("{touchpoint} {promise}", touchpoint=readable(row["touchpoint"]),
+                                      promise=row["promise"].replace("_", " ")),
+                "picture": bar(scale, row["share_kept"], row.get("share_low"), row.get("share_high")),
+                "value": language.percent(row["share_kept"]),
+                "interval": language.interval(row.get("share_low"), row.get("share_high")),
+                "covers": language.say("kept {kept}, broken {broken}, not yet decided {undecided}",
+                                       kept=language.count(row["kept"]), broken=language.count(row["broken"]),
+                                       undecided=language.count(row.get("undecided"))),
+            }
+            for row in rows
+        ],
+    }  # fmt: skip

@@ -89,28 +89,48 @@ def _figures(run: Run, language: Language) -> list[Figure | None]:
 
 def _follows_design(run: Run, language: Language) -> Figure | None:
     summary = run.conformance_summary or {}
-    if summary.get("conforming") is None or not summary.get("in_scope"):
+    fitting = summary.get("fitting") or {}
+    if fitting.get("share") is None:
         return None
-    covers = language.say("of {n} journeys in scope", n=language.count(summary["in_scope"]))
-    return share_figure(
-        language, language.say("follow the design"), summary["conforming"], summary["in_scope"], covers, "designed"
+    inside = (summary.get("journeys") or {}).get("in_scope")
+    covers = language.say("of {n} journeys in scope", n=language.count(inside))
+    if run.free_of_deviations is not None and inside:
+        covers += language.say(
+            "; {share} also in time, without failures", share=language.percent(run.free_of_deviations / inside)
+        )
+    share, low, high = (fitting.get(key) for key in ("share", "low", "high"))
+    return Figure(
+        language.say("take the designed path"),
+        language.percent(share),
+        language.interval(low, high),
+        covers,
+        _span(share, low, high),
+        "designed",
     )
 
 
 def _fitness(run: Run, language: Language) -> Figure | None:
     summary = run.conformance_summary or {}
-    fitness = summary.get("log_fitness")
-    if fitness is None:
+    fitness = summary.get("fitness") or {}
+    if fitness.get("mean") is None:
         return None
-    low, high = summary.get("log_fitness_low"), summary.get("log_fitness_high")
+    mean, low, high = (fitness.get(key) for key in ("mean", "low", "high"))
+    covers = language.say("1 is exactly as designed")
+    if summary.get("log_fitness") is not None:
+        covers += language.say("; of the whole log {fitness}", fitness=language.decimals(summary["log_fitness"], 3))
     return Figure(
-        language.say("log fitness"),
-        language.decimals(fitness, 3),
+        language.say("mean fitness of a journey"),
+        language.decimals(mean, 3),
         language.interval(low, high, scale=1, digits=3),
-        language.say("1 is exactly as designed; {n} journeys in scope", n=language.count(summary.get("in_scope"))),
-        (100 * fitness, 100 * (low if low is not None else fitness), 100 * (high if high is not None else fitness)),
+        covers,
+        _span(mean, low, high),
         "designed",
     )
+
+
+def _span(value: Any, low: float | None, high: float | None) -> tuple[float, float, float]:
+    """Return a share and its interval in percent of a line."""
+    return 100 * value, 100 * (value if low is None else low), 100 * (value if high is None else high)
 
 
 def _forced(run: Run, language: Language) -> Figure | None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from journeymining.report.palette import channel_colours
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -62,6 +64,7 @@ class MapContent:
     all_touchpoints: int
     all_moves: int
     shown_events: int
+    colours: dict[str, str]
     all_events: int
 
     @property
@@ -97,7 +100,20 @@ def map_content(run: Run, *, most_touchpoints: int = 18, most_moves: int = 40) -
         all_moves=len(moves),
         shown_events=sum(move.events for move in kept),
         all_events=sum(move.events for move in moves),
+        colours=run_colours(run),
     )
+
+
+def run_colours(run: Run) -> dict[str, str]:
+    """Give every channel of the run, actual or designed, its one colour."""
+    names: set[str] = set()
+    if run.touchpoints is not None:
+        names |= set(run.touchpoints["channel"])
+    if run.channel_switches is not None:
+        names |= {*run.channel_switches["from_channel"], *run.channel_switches["to_channel"]}
+    for point in (run.design or {}).get("touchpoints", []):
+        names |= set(point.get("channels") or [])
+    return channel_colours(sorted(names | {""}))
 
 
 def all_touchpoints(run: Run) -> list[Touchpoint]:
@@ -106,7 +122,9 @@ def all_touchpoints(run: Run) -> list[Touchpoint]:
     design = {point["name"]: point for point in (run.design or {}).get("touchpoints", [])}
     numbers = {name: place for place, name in enumerate((run.design or {}).get("order", []), start=1)}
     exact = run.variants.journeys_with if run.variants else {}
-    deviations = _deviation_shares(run.deviations)
+    deviations = _deviation_shares(
+        run.touchpoint_deviations if run.touchpoint_deviations is not None else run.deviations
+    )
     found = []
     for name in sorted({*table["activity"], *design, *numbers}):
         rows = table[table["activity"] == name]

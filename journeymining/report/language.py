@@ -51,14 +51,14 @@ class Language:
         swapped = {",": self.thousands, ".": self.decimal, "-": "−"}
         return "".join(swapped.get(character, character) for character in text)
 
-    def percent(self, share: float | None) -> str:
-        """Write a share from 0 to 1 as a percentage with one decimal."""
-        text = self.decimals(None if share is None else share * 100)
+    def percent(self, share: float | None, *, digits: int = 1) -> str:
+        """Write a share from 0 to 1 as a percentage."""
+        text = self.decimals(None if share is None else share * 100, digits)
         return text if text == "–" else f"{text}%"
 
-    def points(self, difference: float | None) -> str:
+    def points(self, difference: float | None, *, digits: int = 1) -> str:
         """Write a difference of two shares in percentage points, with its sign."""
-        return self.decimals(None if difference is None else difference * 100, signed=True)
+        return self.decimals(None if difference is None else difference * 100, digits, signed=True)
 
     def interval(
         self, low: float | None, high: float | None, *, scale: float = 100, digits: int = 1, signed: bool = False

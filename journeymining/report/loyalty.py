@@ -94,7 +94,7 @@ def _forest(effects: pd.DataFrame, language: Language) -> dict[str, Any]:
                 "verdict": "" if pd.isna(row.get("verdict")) else str(row.get("verdict") or ""),
             }
         )
-    return {"axis": axis(scale, [language.points(tick) for tick in scale.ticks]), "rows": shown}
+    return {"axis": axis(scale, [language.points(tick, digits=scale.digits()) for tick in scale.ticks]), "rows": shown}
 
 
 def _models(card: dict[str, Any], language: Language) -> dict[str, Any] | None:
@@ -102,9 +102,9 @@ def _models(card: dict[str, Any], language: Language) -> dict[str, Any] | None:
     if not metrics:
         return None
     scale = scale_of([value for one in metrics for value in (one["auc"], one.get("auc_low"), one.get("auc_high"))]
-                     + [0.5], zero=False)  # fmt: skip
+                     + [0.5], zero=False, steps=2)  # fmt: skip
     return {
-        "axis": axis(scale, [language.decimals(tick, 2) for tick in scale.ticks]),
+        "axis": axis(scale, [language.decimals(tick, scale.digits(1)) for tick in scale.ticks]),
         "rows": [
             {
                 "label": readable(str(one.get("model", ""))),

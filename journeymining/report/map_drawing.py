@@ -8,21 +8,23 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from journeymining.report.deviations import SHORT
 from journeymining.report.journey_map import END, START
 from journeymining.report.map_layout import HEADER, LABEL_SIZE, LINE_HEIGHT, lay_out
-from journeymining.report.palette import channel_colours, colour_variables
+from journeymining.report.palette import colour_variables
 from journeymining.report.svg import group, number, tag
 from journeymining.report.text_metrics import readable, shorten
 
 if TYPE_CHECKING:
-    from journeymining.report.journey_map import MapContent, Move
+    from journeymining.report.journey_map import MapContent, Move, Touchpoint
     from journeymining.report.language import Language
     from journeymining.report.map_layout import Layout, Line, Node
 
 FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"
-LANE_LABELS = 96.0
+LANE_LABELS = 88.0
 STYLE = """
 .map text{font-family:FONT;fill:var(--ink)}
+.map .tint{fill-opacity:.075}
 .map .label{font-size:12px;font-weight:600;text-anchor:middle}
 .map .note{font-size:11px;text-anchor:middle;fill:var(--soft)}
 .map .note.departs{fill:var(--departs)}
@@ -44,38 +46,43 @@ STYLE = """
 
 
 def draw_map(content: MapContent, language: Language, *, title: str, standalone: bool = False) -> Markup:
-    """Draw the map; standalone it carries its own colours and fonts, inside the report it uses those of the page."""
+    """Draw the map.
+
+    Standalone it is one SVG that carries its own colours. Inside the report it uses those of the page, and the names
+    of the lanes are an SVG of their own, which stays in place while the map scrolls sideways.
+    """
     notes = {point.name: _notes(point, language) for point in content.touchpoints}
     layout = lay_out(content, {name: [text for text, _ in lines] for name, lines in notes.items()})
-    colours = channel_colours(name for name, _, _ in layout.lanes)
-    colours |= {name: colour for name, colour in channel_colours(_channels(content)).items() if name not in colours}
-    width, height = layout.width + LANE_LABELS, layout.height + 6
-    parts: list[Markup | str] = [
-        tag("title", title, id="map-title"),
-        tag("desc", describe(content, language), id="map-desc"),
-        tag("style", Markup((colour_variables("svg.map") if standalone else "") + STYLE)),
-    ]
-    if standalone:
-        parts.append(tag("rect", width="100%", height="100%", fill="var(--surface)"))
+    colours = content.colours
+    height = layout.height + 6
+    said = [tag("title", title, id="map-title"), tag("desc", describe(content, language), id="map-desc")]
     body = [
-        *_lanes(layout, colours, language),
+        *_lanes(layout, colours),
         *_phases(layout),
         _band(layout),
         group(*(_move(layout, line, language) for line in reversed(layout.lines)), class_="moves"),
         group(*(_stop(node, notes, colours, language) for node in layout.nodes.values()), class_="stops"),
     ]
-    parts.append(group(*body, transform=f"translate({number(LANE_LABELS)} 0)"))
+    names = _lane_names(layout, colours, language)
+    read = {"role": "img", "aria_labelledby": "map-title map-desc"}
+    if not standalone:
+        aside = _canvas(LANE_LABELS, height, _paper(), *names, class_="map lanes", aria_hidden="true")
+        style = tag("style", Markup(STYLE))
+        return aside + _canvas(layout.width, height, *said, style, *body, class_="map", **read)
+    style = tag("style", Markup(colour_variables("svg.map") + STYLE))
+    body = [group(*body, transform=f"translate({number(LANE_LABELS)} 0)")]
+    return _canvas(layout.width + LANE_LABELS, height, *said, style, _paper(), *body, *names, class_="map", **read)
+
+
+def _canvas(width: float, height: float, *children: str, **attributes: str) -> Markup:
+    box = f"0 0 {number(width)} {number(height)}"
     return tag(
-        "svg",
-        *parts,
-        xmlns="http://www.w3.org/2000/svg",
-        class_="map",
-        viewBox=f"0 0 {number(width)} {number(height)}",
-        width=width,
-        height=height,
-        role="img",
-        aria_labelledby="map-title map-desc",
+        "svg", *children, xmlns="http://www.w3.org/2000/svg", viewBox=box, width=width, height=height, **attributes
     )
+
+
+def _paper() -> Markup:
+    return tag("rect", width="100%", height="100%", fill="var(--surface)")
 
 
 def describe(content: MapContent, language: Language) -> str:
@@ -109,39 +116,40 @@ def move_sentence(move: Move, language: Language) -> str:
     return text + {"departs": language.say(" (not in the design)")}.get(move.kind, "")
 
 
-def _channels(content: MapContent) -> list[str]:
-    return sorted({channel for point in content.touchpoints for channel in point.channels})
-
-
-def _notes(point: object, language: Language) -> list[tuple[str, str]]:
-    """Return the lines under a touchpoint: its journeys, and the most frequent thing that goes wrong there."""
-    from journeymining.report.journey_map import Touchpoint
-
-    assert isinstance(point, Touchpoint)
+def _notes(point: Touchpoint, language: Language) -> list[tuple[str, str]]:
+    """Return the lines under a touchpoint: its journeys, and what most often goes wrong there."""
     if not point.journeys:
         return [(language.say("never observed"), "departs")]
     lines = [(language.count(point.journeys), "")]
     for kind, share in list(point.deviations.items())[:1]:
         if point.in_design and share >= 0.0005:
-            lines.append((f"{language.percent(share)} {language.say(kind.replace('_', ' '))}", "departs"))
+            lines.append((f"{language.percent(share)} {language.say(SHORT.get(kind, kind))}", "departs"))
     return lines
 
 
-def _lanes(layout: Layout, colours: dict[str, str], language: Language) -> list[Markup]:
+def _lanes(layout: Layout, colours: dict[str, str]) -> list[Markup]:
+    return [
+        tag("rect", x=0, y=top + 2, width=layout.width, height=bottom - top - 4, fill=colours[name], class_="tint")
+        for name, top, bottom in layout.lanes
+    ]
+
+
+def _lane_names(layout: Layout, colours: dict[str, str], language: Language) -> list[Markup]:
     parts = []
     for name, top, bottom in layout.lanes:
         label = readable(name) if name else language.say("No channel")
-        middle = (top + bottom) / 2
-        parts.append(
-            group(
-                tag("rect", x=-LANE_LABELS, y=top + 2, width=layout.width + LANE_LABELS - 6, height=bottom - top - 4,
-                    rx=8, fill=colours[name], fill_opacity=".075"),
-                tag("rect", x=-LANE_LABELS, y=top + 2, width=5, height=bottom - top - 4, rx=2.5, fill=colours[name]),
-                tag("text", shorten(label, LANE_LABELS - 16, LABEL_SIZE, bold=True), x=16 - LANE_LABELS, y=middle + 4,
-                    class_="lane"),
-            )
-        )  # fmt: skip
-    return parts
+        parts += [
+            tag("rect", x=0, y=top + 2, width=LANE_LABELS, height=bottom - top - 4, fill=colours[name], class_="tint"),
+            tag("rect", x=0, y=top + 2, width=5, height=bottom - top - 4, rx=2.5, fill=colours[name]),
+            tag(
+                "text",
+                shorten(label, LANE_LABELS - 18, LABEL_SIZE, bold=True),
+                x=15,
+                y=(top + bottom) / 2 + 4,
+                class_="lane",
+            ),
+        ]
+    return parts  # fmt: skip
 
 
 def _phases(layout: Layout) -> list[Markup]:
@@ -169,13 +177,11 @@ def _band(layout: Layout) -> Markup:
     return tag("path", d=path, class_="band")
 
 
-def _curve(x1: float, y1: float, x2: float, y2: float) -> str:
-    middle = (x1 + x2) / 2
-    return (
-        f"H{number(x1)}C{number(middle)} {number(y1)} {number(middle)} {number(y2)} {number(x2)} {number(y2)}"
-        if abs(y1 - y2) > 0.05
-        else f"H{number(x2)}"
-    )
+def _curve(x1: float, y1: float, x2: float, y2: float, shift: float = 0.0) -> str:
+    if abs(y1 - y2) < 0.05:
+        return f"H{number(x2)}"
+    start, end, middle = x1 + shift, x2 + shift, (x1 + x2) / 2 + shift
+    return f"H{number(start)}C{number(middle)} {number(y1)} {number(middle)} {number(y2)} {number(end)} {number(y2)}"
 
 
 def _move(layout: Layout, line: Line, language: Language) -> Markup:
@@ -226,11 +232,10 @@ def _way(layout: Layout, line: Line, source: Node, target: Node) -> tuple[str, t
     path = f"M{number(x1)} {number(y1)}"
     leave, arrive = source.x + way * layout.half(source.column), target.x - way * layout.half(target.column)
     if line.level is None:
-        return path + _curve(leave, y1, arrive, y2) + f"H{number(x2 - way * back)}", (x2, y2, way)
+        return path + _curve(leave, y1, arrive, y2, line.shifts[0]) + f"H{number(x2 - way * back)}", (x2, y2, way)
     first, last = source.column + way, target.column - way
-    path += _curve(leave, y1, layout.centre(first) - way * layout.half(first), line.level)
-    path += f"H{number(layout.centre(last) + way * layout.half(last))}"
-    path += _curve(layout.centre(last) + way * layout.half(last), line.level, arrive, y2)
+    path += _curve(leave, y1, layout.centre(first) - way * layout.half(first), line.level, line.shifts[0])
+    path += _curve(layout.centre(last) + way * layout.half(last), line.level, arrive, y2, line.shifts[1])
     return path + f"H{number(x2 - way * back)}", (x2, y2, way)
 
 
@@ -327,5 +332,5 @@ def _stop_sentence(node: Node, language: Language) -> str:
     if point.departs:
         text += "; " + language.say("not in the design")
     for kind, share in point.deviations.items():
-        text += f"; {language.say(kind.replace('_', ' '))} {language.percent(share)}"
+        text += f"; {language.say(SHORT.get(kind, kind))} {language.percent(share)}"
     return text

@@ -7,6 +7,7 @@ where nothing stands. So lines never cross a label.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from math import sqrt
 from typing import TYPE_CHECKING
@@ -69,6 +70,7 @@ class Line:
     level: float | None = None
     out_offset: float = 0.0
     in_offset: float = 0.0
+    shifts: list[float] = field(default_factory=lambda: [0.0, 0.0])
 
 
 @dataclass
@@ -124,6 +126,7 @@ def lay_out(content: MapContent, notes: dict[str, list[str]], *, room: float = 1
     _place_ends(layout)
     _route(layout, content)
     _spread(layout)
+    _fan(layout)
     return layout
 
 
@@ -148,10 +151,14 @@ def _columns(content: MapContent) -> tuple[dict[str, int], list[str]]:
             slots.insert(spot, (phase, None))
     columns = {name: place for place, (_, name) in enumerate(slots) if name is not None}
     anchors = [columns[p.name] for p in designed]
+    crowd = Counter((columns[p.name], p.channel) for p in designed)
     for point in others:
         allowed = [place for place, (phase, _) in enumerate(slots) if phase == point.phase and phase]
         wanted = _between(anchors, pull[point.name])
-        columns[point.name] = min(allowed or range(len(slots)), key=lambda place, at=wanted: (abs(place - at), place))
+        # A little aside is better than one below the other in a lane.
+        cost = {at: abs(at - wanted) + 0.8 * crowd[at, point.channel] for at in allowed or range(len(slots))}
+        columns[point.name] = min(sorted(cost), key=cost.__getitem__)
+        crowd[columns[point.name], point.channel] += 1
     return columns, [phase for phase, _ in slots]
 
 
@@ -313,3 +320,26 @@ def _spread(layout: Layout) -> None:
                 line.out_offset = middle
             else:
                 line.in_offset = middle
+
+
+def _fan(layout: Layout) -> None:
+    """Let lines that climb or fall in the same gutter do so beside each other, so that they cross rarely."""
+    gutters: dict[tuple[int, bool], list[tuple[float, int, Line, int]]] = {}
+    for number, line in enumerate(layout.lines):
+        source, target = layout.nodes[line.move.source], layout.nodes[line.move.target]
+        if source.column == target.column:
+            continue
+        way = 1 if target.column > source.column else -1
+        out, into = source.y + line.out_offset, target.y + line.in_offset
+        stretches = [(out, into)] if line.level is None else [(out, line.level), (line.level, into)]
+        for place, (start, end) in enumerate(stretches):
+            gutter = (source.column if place == 0 else target.column - way) + (0 if way > 0 else -1)
+            left, right = (start, end) if way > 0 else (end, start)
+            if abs(left - right) > 20:
+                gutters.setdefault((gutter, right > left), []).append((left, number, line, place))
+    for (gutter, falls), stretches_here in gutters.items():
+        stretches_here.sort(key=lambda one: (-one[0] if falls else one[0], one[1]))
+        free = layout.centre(gutter + 1) - layout.half(gutter + 1) - layout.centre(gutter) - layout.half(gutter)
+        step = min(5.0, max(free - 16, 0) / max(len(stretches_here), 1))
+        for rank, (_, _, line, place) in enumerate(stretches_here):
+            line.shifts[place] = step * (rank - (len(stretches_here) - 1) / 2)

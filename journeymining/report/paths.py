@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from journeymining.report.journey_map import all_touchpoints
-from journeymining.report.palette import channel_colours
+from journeymining.report.journey_map import all_touchpoints, run_colours
 from journeymining.report.tables import records, show_table
 from journeymining.report.text_metrics import readable
 
@@ -25,7 +24,7 @@ def variants_chapter(run: Run, language: Language) -> dict[str, Any] | None:
     if run.variants is None or run.variants.top.empty:
         return None
     points = {point.name: point for point in all_touchpoints(run)} if run.touchpoints is not None else {}
-    colours = channel_colours(sorted({channel for point in points.values() for channel in point.channels}))
+    colours = run_colours(run)
     cost = {} if run.conformance is None else _costs(run.conformance)
     rows, reached = [], 0
     for row in records(run.variants.top.head(TOP)):
@@ -84,7 +83,7 @@ def channels_chapter(run: Run, language: Language) -> dict[str, Any] | None:
         for row in records(table)
         if row["from_channel"] in channels and row["to_channel"] in channels
     }
-    colours = channel_colours(sorted(totals))
+    colours = run_colours(run)
     return {
         "channels": [(readable(name) or language.say("No channel"), colours[name]) for name in channels],
         "matrix": [[cells.get((here, there)) for there in channels] for here in channels],

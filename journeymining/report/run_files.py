@@ -26,9 +26,30 @@ COLUMNS = {
     "channel_switches.csv": {"from_channel": TEXT, "to_channel": TEXT, "switches": "int64"},
     "conformance.csv": {"variant_id": TEXT, "journeys": "int64", "fitness": "float64"},
     "deviations.csv": {"type": TEXT, "touchpoint": TEXT, "journeys": "int64", "share": "float64"},
+    "conformance_touchpoints.csv": {"touchpoint": TEXT, "type": TEXT, "journeys": "int64", "share": "float64"},
+    "conformance_promises.csv": {
+        "promise": TEXT,
+        "touchpoint": TEXT,
+        "kept": "int64",
+        "broken": "int64",
+        "share_kept": "float64",
+    },
     "outcome_effects.csv": {"pattern": TEXT, "n": "int64", "difference": "float64"},
 }
-OPTIONAL_TEXT = ("phase", "expected", "observed", "outcome", "level", "verdict", "segment", "metric", "variant_id")
+OPTIONAL_TEXT = (
+    "phase",
+    "expected",
+    "observed",
+    "outcome",
+    "level",
+    "verdict",
+    "segment",
+    "metric",
+    "variant_id",
+    "stands",
+    "pending",
+    "path",
+)
 
 
 @dataclass(frozen=True)
@@ -78,6 +99,10 @@ class Run:
     channel_switches: pd.DataFrame | None = None
     conformance: pd.DataFrame | None = None
     deviations: pd.DataFrame | None = None
+    touchpoint_deviations: pd.DataFrame | None = None
+    promises: pd.DataFrame | None = None
+    departing: dict[str, int] | None = None
+    free_of_deviations: int | None = None
     journeys: Journeys | None = None
     variants: Variants | None = None
     outcomes: list[Outcome] = field(default_factory=list)
@@ -98,6 +123,7 @@ def read_run(folder: Path, *, top_variants: int = 200) -> Run:
             f"{folder}: no run (manifest.json is missing). Give the folder that 'journeymining run' wrote."
         )
     model = folder / "process_model.svg"
+    departing, free = _departing(folder)
     return Run(
         folder=folder,
         manifest=_json(folder / "manifest.json") or {},
@@ -109,6 +135,10 @@ def read_run(folder: Path, *, top_variants: int = 200) -> Run:
         channel_switches=_table(folder / "channel_switches.csv"),
         conformance=_table(folder / "conformance.csv"),
         deviations=_table(folder / "deviations.csv"),
+        touchpoint_deviations=_table(folder / "conformance_touchpoints.csv"),
+        promises=_table(folder / "conformance_promises.csv"),
+        departing=departing,
+        free_of_deviations=free,
         journeys=_journeys(folder / "journeys.parquet"),
         variants=_variants(folder / "variants.parquet", top_variants),
         outcomes=_outcomes(folder),
@@ -175,6 +205,23 @@ def _journeys(path: Path) -> Journeys | None:
         last=pc.max(table["end"]).as_py(),
         median_duration=float(pd.Series(durations).median()) / 1e6 if len(durations) else None,
     )
+
+
+def _departing(folder: Path) -> tuple[dict[str, int] | None, int | None]:
+    """Count the journeys that depart at each touchpoint, and those in scope that depart nowhere."""
+    findings, judged = folder / "conformance_findings.parquet", folder / "conformance_journeys.parquet"
+    if not findings.is_file():
+        return None, None
+    pairs = _parquet(findings, ["journey_id", "touchpoint"])
+    once = pairs.group_by(["journey_id", "touchpoint"]).aggregate([])
+    counted = once.group_by("touchpoint").aggregate([("journey_id", "count")])
+    departing = dict(zip(counted["touchpoint"].to_pylist(), counted["journey_id_count"].to_pylist(), strict=True))
+    if not judged.is_file():
+        return departing, None
+    journeys = _parquet(judged, ["journey_id", "in_scope"])
+    inside = journeys.filter(journeys["in_scope"])["journey_id"]
+    found = pc.is_in(inside, value_set=pc.unique(pairs["journey_id"].combine_chunks()))
+    return departing, len(inside) - (pc.sum(found).as_py() or 0)
 
 
 def _variants(path: Path, top: int) -> Variants | None:

@@ -38,7 +38,7 @@ def show_table(
 ) -> Table:
     """Write the columns of a table that exist; a column has a title and a kind.
 
-    Kinds: ``text``, ``count``, ``percent`` (of a share), ``points`` (difference of shares), ``decimal``, ``signed``
+    Kinds: ``text``, ``count``, ``percent`` (of a share), ``points`` (difference of shares), ``decimal``, ``one`` (decimal)
     and ``duration`` (seconds). The download is the file as it is in the run; a table that is no file of the run is
     written as CSV.
     """
@@ -77,13 +77,12 @@ def cell(value: Any, kind: str, language: Language) -> str:
             " → ".join(map(str, value)) if isinstance(value, list | tuple) or hasattr(value, "tolist") else str(value)
         )
     number = float(value)
-    write = {
-        "count": language.count,
-        "percent": language.percent,
-        "points": language.points,
-        "decimal": lambda x: language.decimals(x, 3),
-        "one": lambda x: language.decimals(x, 1),
-        "signed": lambda x: language.decimals(x, 1, signed=True),
-        "duration": language.duration,
-    }[kind]
-    return write(number)
+    if kind == "count":
+        return language.count(number)
+    if kind == "percent":
+        return language.percent(number)
+    if kind == "points":
+        return language.points(number)
+    if kind == "duration":
+        return language.duration(number)
+    return language.decimals(number, 1 if kind == "one" else 3)

@@ -12,6 +12,7 @@ REGULAR = (
     61, 69, 39, 34, 39, 84, 50, 50, 61, 63, 55, 63, 62, 35, 63, 63, 28, 28, 58, 28, 97, 63, 61, 63, 63, 41, 52, 39, 63,
     59, 82, 59, 59, 52, 64, 34, 64, 84,
 )  # fmt: skip
+ABBREVIATIONS = {"nps", "csat", "ces", "crm", "sms", "ivr", "faq", "id"}
 BOLD_IS_WIDER = 1.12
 
 
@@ -67,7 +68,8 @@ def readable(name: str) -> str:
     >>> readable("modem_delivered")
     'Modem delivered'
     """
-    text = " ".join(name.replace("_", " ").split())
+    words = [word.upper() if word in ABBREVIATIONS else word for word in name.replace("_", " ").split()]
+    text = " ".join(words)
     return text[:1].upper() + text[1:]
 
 

@@ -40,9 +40,9 @@ def words(reader):
 def test_every_key_figure_has_its_interval_and_what_it_covers(run_folder):
     text = words(read(write_report(run_folder)))
 
-    # 567 of 960 = 0.590625, Wilson [0.5592, 0.6213]; 120 of 3230 switches; NPS and fitness as their tables say.
-    assert "59.1% follow the design [55.9, 62.1] · of 960 journeys in scope" in text
-    assert "0.931 log fitness [0.925, 0.937]" in text
+    # Wilson: 120 of 3230 switches, 122 of 900 journeys; the others as their tables say.
+    assert "67.0% take the designed path [64.0, 69.9] · of 1,000 journeys in scope" in text
+    assert "0.947 mean fitness of a journey [0.940, 0.953] · 1 is exactly as designed; of the whole log 0.931" in text
     assert "3.7% of channel switches are forced [3.1, 4.4] · 120 of 3,230 channel switches" in text
     assert "+25 Net Promoter Score [+16, +34] · 300 answers" in text
     assert "13.6% churn [11.5, 15.9] · 122 of 900 journeys whose outcome is known" in text
