@@ -1,0 +1,42 @@
+"""Deviations in the words of people who look after a journey."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from journeymining.report.text_metrics import readable
+
+if TYPE_CHECKING:
+    from journeymining.report.language import Language
+
+SHORT = {
+    "missing": "missing",
+    "ad_hoc": "not in the design",
+    "wrong_order": "wrong order",
+    "repeated": "repeated",
+    "wrong_channel": "wrong channel",
+    "wrong_actor": "wrong actor",
+    "failing": "failed",
+    "late": "late",
+    "bounced_back": "bounced back",
+    "dead_end": "dead end",
+}
+
+
+def deviation_sentence(row: dict[str, Any], language: Language) -> str:
+    """Say a deviation in a few words.
+
+    Examples
+    --------
+    >>> from journeymining.report.language import read_language
+    >>> row = {"type": "wrong_channel", "touchpoint": "order_placed", "expected": "web", "observed": "phone"}
+    >>> deviation_sentence(row, read_language("en"))
+    'Order placed: wrong channel (phone instead of web)'
+    """
+    name = readable(row["touchpoint"]) if row["touchpoint"] else language.say("whole journey")
+    text = f"{name}: {language.say(SHORT.get(row['type'], readable(row['type']).lower()))}"
+    expected, observed = row.get("expected") or "", row.get("observed") or ""
+    if row["type"] in {"wrong_channel", "wrong_actor"} and expected and observed:
+        return f"{text} ({language.say('{observed} instead of {expected}', observed=observed, expected=expected)})"
+    detail = observed if row["type"] in {"wrong_order", "repeated"} else expected if row["type"] == "late" else ""
+    return f"{text} ({readable(detail).lower()})" if detail else text
