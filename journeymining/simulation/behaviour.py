@@ -35,11 +35,12 @@ class Touch(NamedTuple):
 class Lives:
     """What the customers of one chunk lived through.
 
-    ``flags`` hold one truth value per customer, whatever was observed of it; ``touches`` hold only what happened
-    before the end of the observation.
+    ``flags`` hold one truth value per customer, whatever was observed of it; ``visible`` the same, but only where the
+    logs show it by the end of the observation; ``touches`` hold only what happened before that end.
     """
 
     flags: Flags
+    visible: Flags
     touches: dict[str, Touch]
     ordered: Times
     active: Times
@@ -62,9 +63,11 @@ def live(size: int, company: Company, rng: Generator) -> Lives:
     score = _survey(flags, active, touches, company, rng)
     flags["complete"] = active < _UNTIL
     flags["followed_up"] = active + FOLLOW_UP_DAYS * DAY <= _UNTIL
+    touches = {name: _observed(touch) for name, touch in touches.items()}
     return Lives(
         flags=flags,
-        touches={name: _observed(touch) for name, touch in touches.items()},
+        visible=_visible(flags, touches, ordered),
+        touches=touches,
         ordered=ordered,
         active=active,
         cancelled=cancelled,
@@ -210,6 +213,36 @@ def _survey(
 
 def _touch(flag: NDArray[np.bool_], when: Times) -> Touch:
     return Touch(np.flatnonzero(flag), when[flag])
+
+
+def _visible(flags: Flags, touches: dict[str, Touch], ordered: Times) -> Flags:
+    """Return which flags the logs show by the end of the observation; in an open journey some may still come."""
+    size = len(ordered)
+
+    def seen(*names: str) -> NDArray[np.bool_]:
+        return np.isin(np.arange(size), np.concatenate([touches[name].who for name in names]))
+
+    deliveries = np.bincount(touches["modem_delivered"].who, minlength=size)
+    single = (
+        "selfservice_failed",
+        "help_page",
+        "complaint",
+        "adhoc_call",
+        "forced_switch",
+        "welcome_call",
+        "track_parcel",
+    )
+    return {
+        "missing_confirmation": flags["missing_confirmation"] & seen("modem_shipped"),
+        "wrong_order": flags["wrong_order"] & seen("confirmation"),
+        "wrong_channel": flags["wrong_channel"],
+        # Also where nothing was delivered yet: the promise is broken all the same.
+        "late": flags["late"] & (ordered + PROMISED_DAYS * DAY < _UNTIL),
+        "repeated_delivery": deliveries == 2,
+        "helpdesk_call": seen("adhoc_call", "forced_switch"),
+        "call_abandoned": seen("adhoc_call_abandoned", "forced_switch_abandoned"),
+        **{name: seen(name) for name in single},
+    }
 
 
 def _observed(touch: Touch) -> Touch:

@@ -62,6 +62,7 @@ class Tally:
     lines: Counter[str] = field(default_factory=Counter)
     everyone: Counter[str] = field(default_factory=Counter)
     complete: Counter[str] = field(default_factory=Counter)
+    visible: Counter[str] = field(default_factory=Counter)
     churn: Counter[tuple[str, bool, str]] = field(default_factory=Counter)
     nps: Counter[tuple[str, bool, int]] = field(default_factory=Counter)
 
@@ -73,6 +74,8 @@ class Tally:
         for name in (*_TABULATED, "complete", "followed_up", "churned"):
             self.everyone[name] += int(flags[name].sum())
             self.complete[name] += int((flags[name] & flags["complete"]).sum())
+        for name in _TABULATED:
+            self.visible[name] += int(lives.visible[name].sum())
         for name in CAUSES:
             for value in (True, False):
                 chosen = flags[name] == value
@@ -177,6 +180,7 @@ def _rate(company: Company, tally: Tally, name: str) -> dict[str, Any]:
     return {
         "nominal": nominal_rates(company)[name],
         "all_orders": {"count": tally.everyone[name], "of": tally.customers},
+        "visible_in_all_orders": {"count": tally.visible[name], "of": tally.customers},
         "complete_journeys": {"count": tally.complete[name], "of": tally.everyone["complete"]},
     }
 

@@ -81,6 +81,15 @@ def test_open_journeys_have_no_end_in_the_logs(observed, journeys):
     assert all("modem_active" not in {name for _, name, _ in observed[customer]} for customer in still_open)
 
 
+def test_what_is_visible_of_open_journeys_is_what_their_logs_hold(observed, journeys, truth):
+    names = ("selfservice_failed", "helpdesk_call", "call_abandoned", "help_page", "complaint")
+    shared = sum(row["household"] == "1" for row in journeys.values())
+    for name in names:
+        found = sum(name in journey_of(events)[1] for events in observed.values())
+
+        assert found <= truth["deviations"][name]["visible_in_all_orders"]["count"] <= found + shared
+
+
 def test_who_left_has_a_cancellation_within_the_follow_up_and_who_did_not_has_none(observed, journeys):
     for customer, row in journeys.items():
         if row["followed_up"] != "1" or customer not in observed:
@@ -101,6 +110,9 @@ def test_counts_of_the_truth_equal_its_rows(truth, journeys):
     assert truth["journeys"]["open"] == len(rows) - len(complete) > 0
     for name, said in truth["deviations"].items():
         assert said["all_orders"] == {"count": sum(row[name] == "1" for row in rows), "of": len(rows)}
+        assert (
+            said["complete_journeys"]["count"] <= said["visible_in_all_orders"]["count"] <= said["all_orders"]["count"]
+        )
         assert said["complete_journeys"] == {"count": sum(row[name] == "1" for row in complete), "of": len(complete)}
 
 
