@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from journeymining.conformance.conform import Conformance
 
 GATES = ("fitness", "fitting", "log_fitness", "precision", "generalisation", "simplicity", "order_score", "coverage")
-TABLES = ("deviations", "variants", "touchpoints", "phases", "channels", "rules", "promises", "journeys")
+TABLES = ("deviations", "variants", "touchpoints", "phases", "channels", "entries", "rules", "promises", "journeys")
 
 
 @click.command()

@@ -17,6 +17,7 @@ from journeymining.conformance.satisfaction import rule_table
 from journeymining.conformance.scope import COLUMNS, ENDED_OTHERWISE, OPEN, Codes, Paths, scoped_paths
 from journeymining.conformance.tables import (
     deviation_table,
+    entry_table,
     group_table,
     journey_table,
     path_deviations,
@@ -46,6 +47,7 @@ class Conformance:
     touchpoints: pd.DataFrame
     phases: pd.DataFrame
     channels: pd.DataFrame
+    entries: pd.DataFrame
     rules: pd.DataFrame
     promises: pd.DataFrame
     summary: dict[str, Any] = field(repr=False)
@@ -82,7 +84,8 @@ def conform(
     Conformance
         ``variants``: a row per distinct judged path; ``deviations``: a row per type, touchpoint, expected and observed,
         with the journeys concerned as a share of those in scope and its 95 % interval (Wilson); ``touchpoints``,
-        ``phases``, ``channels``: the same per type and touchpoint, phase, channel; ``journeys``: a row per journey;
+        ``phases``, ``channels``: the same per type and touchpoint, phase, channel; ``entries``: a row per channel in
+        which journeys begin, with how many follow the design; ``journeys``: a row per journey;
         ``findings``: a row per single deviation, with the event it is about; ``rules``, ``promises``: a row per each;
         ``summary``: the figures of the whole log and what they cover.
 
@@ -141,6 +144,7 @@ def conform(
         touchpoints=group_table(findings, ["touchpoint", "type"], in_scope),
         phases=group_table(findings.with_columns(phase), ["phase", "type"], in_scope),
         channels=group_table(findings, ["channel", "type"], in_scope),
+        entries=entry_table(journeys),
         rules=rule_table(design.rules, rules[:, :4], rules[:, 4].tolist(), rules[:, 5].tolist()),
         promises=promise_table(
             design.promises,
@@ -230,7 +234,7 @@ def write(conformance: Conformance, folder: Path) -> None:
     """Write the tables of a conformance check into a folder that exists."""
     conformance.variants.to_csv(folder / "conformance.csv", index=False, lineterminator="\n")
     conformance.deviations.to_csv(folder / "deviations.csv", index=False, lineterminator="\n")
-    for name in ("touchpoints", "phases", "channels", "rules", "promises"):
+    for name in ("touchpoints", "phases", "channels", "entries", "rules", "promises"):
         table: pd.DataFrame = getattr(conformance, name)
         table.to_csv(folder / f"conformance_{name}.csv", index=False, lineterminator="\n")
     conformance.journeys.to_parquet(folder / "conformance_journeys.parquet", index=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from journeymining.conformance.flow import Block, Step
+from journeymining.conformance.flow import Step, write_flow
 
 if TYPE_CHECKING:
     from journeymining.conformance.design import Design
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def describe_design(design: Design) -> dict[str, Any]:
-    """Return what design.json of a run says.
+    r"""Return what design.json of a run says.
 
     Returns
     -------
@@ -65,32 +65,3 @@ def main_path(flow: Flow) -> list[str]:
     parts = flow.parts[:1] if flow.kind == "choice" else flow.parts
     return list(dict.fromkeys(name for part in parts for name in main_path(part)))
 
-
-_SIGN = {"optional": "?", "repeat": "*", "repeat_once": "+"}
-_BETWEEN = {"sequence": " > ", "choice": " | ", "any_order": ", "}
-
-
-def write_flow(flow: Flow) -> str:
-    """Write a flow as `journeymining.conformance.flow.parse_flow` reads it.
-
-    Examples
-    --------
-    >>> from journeymining.conformance.flow import parse_flow
-    >>> write_flow(parse_flow("a>(b|'c d')* > {e,f}"))
-    'a > (b | "c d")* > {e, f}'
-    """
-    if isinstance(flow, Step):
-        return flow.name if flow.name.isidentifier() else f'"{flow.name}"'
-    if flow.kind in _SIGN:
-        inner = write_flow(flow.parts[0])
-        simple = isinstance(flow.parts[0], Step) or flow.parts[0].kind == "any_order"
-        return (inner if simple else f"({inner})") + _SIGN[flow.kind]
-    parts = [_inside(part, flow.kind) for part in flow.parts]
-    text = _BETWEEN[flow.kind].join(parts)
-    return f"{{{text}}}" if flow.kind == "any_order" else text
-
-
-def _inside(part: Flow, kind: str) -> str:
-    text = write_flow(part)
-    bracketed = isinstance(part, Block) and part.kind in {"sequence", "choice"} and kind != "any_order"
-    return f"({text})" if bracketed else text

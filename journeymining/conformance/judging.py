@@ -89,6 +89,7 @@ def judge_bucket(
     ]
     verdicts, rules = _rules(bucket, scoped, log, design)
     journeys = bucket.journeys.select("journey_id", "customer_id").with_columns(
+        _entry_channels(bucket, scoped, log),
         pl.Series("path", path),
         pl.Series("stands", scoped.stands),
         *(_words(f"promise_{number}", one.verdict, PROMISE_WORDS) for number, one in enumerate(deadlines)),
@@ -103,6 +104,16 @@ def judge_bucket(
         activity=np.bincount(bucket.events["activity"].to_numpy()[scoped.scoped], minlength=len(log.activities)),
         counts=counts,
     )
+
+
+def _entry_channels(bucket: Bucket, scoped: Scoped, log: PreparedLog) -> pl.Series:
+    """Return the channel of each journey's first event in scope."""
+    journey = bucket.events["journey"].to_numpy()[scoped.scoped]
+    first = np.full(bucket.journeys.height, -1, dtype=np.int64)
+    # Assigned backwards, so that the first event of a journey is the one that stays.
+    first[journey[::-1]] = bucket.events["channel"].to_numpy()[scoped.scoped][::-1]
+    names = [log.channels[code] if code >= 0 else None for code in first.tolist()]
+    return pl.Series("entry_channel", names, dtype=pl.String)
 
 
 def _words(name: str, verdict: NDArray[np.int8], words: dict[int, str]) -> pl.Series:

@@ -129,9 +129,10 @@ def group_table(findings: pl.DataFrame, keys: list[str], in_scope: int) -> pd.Da
 def journey_table(journeys: pl.DataFrame, findings: pl.DataFrame, variants: pd.DataFrame) -> pd.DataFrame:
     """Return one row per journey of the log, by journey_id.
 
-    ``journey_id``, ``customer_id``, ``in_scope``, ``stands``, ``variant_id``, ``cost``, ``fitness``, ``order_score``,
-    ``coverage``, ``pending``, one count per type of deviation, and per promise and rule (``promise_0``, ``rule_0``,
-    as numbered in their tables) the verdict. Outside the scope the figures are missing.
+    ``journey_id``, ``customer_id``, ``in_scope``, ``stands``, ``entry_channel`` (of the first event in scope),
+    ``variant_id``, ``cost``, ``fitness``, ``order_score``, ``coverage``, ``pending``, one count per type of deviation,
+    and per promise and rule (``promise_0``, ``rule_0``, as numbered in their tables) the verdict. Outside the scope
+    the figures are missing.
     """
     counts = findings.group_by("journey_id").agg(
         *((pl.col("type") == kind).sum().cast(pl.Int64).alias(kind) for kind in TYPES)
@@ -146,5 +147,35 @@ def journey_table(journeys: pl.DataFrame, findings: pl.DataFrame, variants: pd.D
     for kind in TYPES:
         table[kind] = table[kind].fillna(0).astype(np.int64)
     verdicts = [name for name in table.columns if name.startswith(("promise_", "rule_"))]
-    first = ["journey_id", "customer_id", "in_scope", "stands", *known.columns, *TYPES]
+    first = ["journey_id", "customer_id", "in_scope", "stands", "entry_channel", *known.columns, *TYPES]
     return table[[*first, *verdicts]]
+
+
+def entry_table(journeys: pd.DataFrame) -> pd.DataFrame:
+    """Say per entry channel how many journeys follow the design.
+
+    Parameters
+    ----------
+    journeys : DataFrame, one row per journey
+        See `journey_table`.
+
+    Returns
+    -------
+    DataFrame, one row per entry channel, most journeys first
+        ``entry_channel`` (empty where unknown), ``journeys`` in scope, ``following`` (cost 0), their ``share`` with its
+        interval ``share_low``, ``share_high`` (Wilson, 95 %), and the mean ``fitness``.
+    """
+    inside = journeys[journeys["in_scope"]]
+    grouped = inside.assign(entry_channel=inside["entry_channel"].fillna(""), following=inside["cost"] == 0).groupby(
+        "entry_channel", as_index=False
+    )
+    table = grouped.agg(
+        journeys=("following", "size"),
+        following=("following", "sum"),
+        share=("following", "mean"),
+        fitness=("fitness", "mean"),
+    ).sort_values(["journeys", "entry_channel"], ascending=[False, True], ignore_index=True)
+    low, high = wilson(table["following"], table["journeys"])
+    table.insert(4, "share_low", low)
+    table.insert(5, "share_high", high)
+    return table

@@ -135,7 +135,12 @@ def test_an_open_journey_has_missed_what_it_passed(check, said):
 
 def test_events_of_one_moment_are_never_in_the_wrong_order(check):
     moment = {"hour": 1}
-    events = ["order", {"activity": "ship", **moment}, {"activity": "confirm", **moment}, {"activity": "deliver", "hour": 2}]
+    events = [
+        "order",
+        {"activity": "ship", **moment},
+        {"activity": "confirm", **moment},
+        {"activity": "deliver", "hour": 2},
+    ]
     found = check(BROADBAND, {"j": events})
 
     assert found.deviations.empty
