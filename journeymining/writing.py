@@ -37,7 +37,7 @@ def whole_folder(target: str | Path, *, force: bool = False) -> Iterator[Path]:
         When the target exists, is not an empty folder, and ``force`` is not given.
     """
     place = Path(target)
-    _refuse(place, force=force)
+    refuse_occupied(place, force=force)
     place.parent.mkdir(parents=True, exist_ok=True)
     work = place.parent / _temporary(place)
     work.mkdir()
@@ -60,7 +60,7 @@ def whole_file(target: str | Path, *, force: bool = False) -> Iterator[Path]:
     ending write the right format.
     """
     place = Path(target)
-    _refuse(place, force=force)
+    refuse_occupied(place, force=force)
     place.parent.mkdir(parents=True, exist_ok=True)
     work = place.parent / _temporary(place)
     try:
@@ -70,7 +70,8 @@ def whole_file(target: str | Path, *, force: bool = False) -> Iterator[Path]:
         _remove(work)
 
 
-def _refuse(place: Path, *, force: bool) -> None:
+def refuse_occupied(place: Path, *, force: bool = False) -> None:
+    """Refuse a place that holds something already, unless it may be replaced."""
     occupied = any(place.iterdir()) if place.is_dir() else place.exists()
     if occupied and not force:
         raise UsageError(f"{place} exists. Give another name, or --force to replace it.")

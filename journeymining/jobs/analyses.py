@@ -1,0 +1,130 @@
+"""The analyses of a job, each from the prepared log to its tables in the folder of the run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from journeymining.conformance import conform as conformance_of
+from journeymining.conformance.description import describe_design
+from journeymining.conformance.design import read_design
+from journeymining.discovery import results as discovery_of
+from journeymining.exceptions import EmptyLogError
+from journeymining.experience.on_journeys import experience_tables
+from journeymining.jobs.manifest import write_json
+from journeymining.outcomes import results as outcomes_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from journeymining.conformance.conform import Conformance
+    from journeymining.engines.prepared_log import PreparedLog
+    from journeymining.jobs.events import Tell
+    from journeymining.jobs.manifest import Manifest
+    from journeymining.jobs.spec import Job
+
+
+def discover_step(job: Job, log: PreparedLog, manifest: Manifest, folder: Path, tell: Tell) -> None:
+    """Write what the journeys look like, and a process model of them."""
+    tell(f"Discovering {log.journey_count:,} journeys")
+    model = job.config.process_model
+    with manifest.step("discover") as account:
+        found = discovery_of.discover(
+            log, miner=model.miner, noise=model.noise, phases=list(job.config.phases) or None
+        )
+        discovery_of.write(found, folder)
+        account.rows_in, account.rows_out = log.event_count, len(found.variants)
+    manifest.settings["process_model"] = discovery_of.describe_model(found.model)
+    manifest.settings["ties"] = {
+        name: found.coverage[name]
+        for name in ("events_at_the_time_of_the_previous", "events_ordered_by_event_id_only")
+    }
+
+
+def conform_step(
+    job: Job, log: PreparedLog, manifest: Manifest, folder: Path, tell: Tell, *, seed: int
+) -> Conformance | None:
+    """Write where journeys depart from the designed one; nothing where the job has no design."""
+    if job.design is None:
+        return None
+    tell("Comparing with the designed journey")
+    with manifest.step("conform") as account:
+        design = read_design(job.design)
+        found = conformance_of.conform(log, design, seed=seed)
+        conformance_of.write(found, folder)
+        write_json(folder / "design.json", describe_design(design))
+        scope = found.summary["journeys"]
+        account.rows_in, account.rows_out = scope["in_log"], scope["in_scope"]
+        account.left_out = {"journeys outside the scope of the design": scope["outside"]}
+    return found
+
+
+def outcomes_step(
+    job: Job,
+    log: PreparedLog,
+    manifest: Manifest,
+    folder: Path,
+    tell: Tell,
+    *,
+    surveys: pd.DataFrame,
+    conformance: Conformance | None,
+    seed: int,
+) -> None:
+    """Write, per outcome of the job, which paths go with it and how well a model tells it from dummies.
+
+    An outcome that too few journeys have is left out with the reason in ``outcomes/<name>/not_analysed.json``: a
+    young company's job still gives the rest.
+    """
+    for name, config in job.config.outcomes.items():
+        tell(f"Linking paths to the outcome '{name}'")
+        place = folder / "outcomes" / name
+        with manifest.step(f"outcome {name}") as account:
+            account.rows_in = log.journey_count
+            try:
+                result = outcomes_of.outcomes(
+                    log,
+                    config,
+                    name=name,
+                    surveys=surveys,
+                    deviations=None if conformance is None else conformance.journeys,
+                    seed=seed,
+                )
+            except EmptyLogError as error:
+                place.mkdir(parents=True)
+                write_json(place / "not_analysed.json", {"outcome": name, "reason": str(error)})
+                account.rows_out, account.left_out = 0, {"not analysed: too few journeys": log.journey_count}
+                continue
+            outcomes_of.write(result, place)
+            account.rows_out = result.card["labelled"]
+            account.left_out = result.card["left_out"]
+
+
+def experience_step(
+    job: Job,
+    log: PreparedLog,
+    manifest: Manifest,
+    folder: Path,
+    tell: Tell,
+    *,
+    surveys: pd.DataFrame,
+    conformance: Conformance | None,
+) -> None:
+    """Write what customers said, in all and on the journeys they said it about; nothing without answers."""
+    del job
+    if not surveys["value"].notna().any():
+        return
+    tell("Summarising what customers said")
+    with manifest.step("experience") as account:
+        place = folder / "experience"
+        place.mkdir()
+        tables, left_out = experience_tables(
+            surveys,
+            pd.read_parquet(folder / "journeys.parquet"),
+            None if conformance is None else conformance.journeys,
+        )
+        for name, table in tables.items():
+            table.to_csv(place / f"{name}.csv", index=False, lineterminator="\n")
+        account.rows_in, account.rows_out = len(surveys), int(surveys["value"].notna().sum())
+        account.left_out = left_out
+

@@ -1,0 +1,232 @@
+"""From the sources of a job to its prepared log: pull, stitch, cut, prepare. Steps with nothing new are not done again."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from journeymining import __version__
+from journeymining.engines.prepared_log import PreparedLog, prepare
+from journeymining.identity.stitching import stitch
+from journeymining.ingest.library import SPEC, connector_folder
+from journeymining.ingest.pull import ingest_sources
+from journeymining.ingest.sources import adapt, find_files
+from journeymining.jobs.manifest import Manifest, describe_inputs, digest_of, write_json
+from journeymining.jobs.store import Store
+from journeymining.journeys.event_log import make_event_log
+from journeymining.writing import whole_file
+
+if TYPE_CHECKING:
+    from journeymining.jobs.spec import Job
+
+Tell = Callable[[str], None]
+"""Is told, in a few words, what happens now."""
+
+PULLED = ("source_events.parquet", "identifiers.parquet", "surveys.parquet", "quality.json")
+STITCHED = ("customers.parquet", "records.parquet", "identity.json")
+CUT = ("events.parquet", "journeys.parquet")
+PREPARED = ("prepared",)
+
+
+def silent(message: str) -> None:
+    """Tell nobody."""
+
+
+def store_of(job: Job, events: str | Path | None) -> Store:
+    """Return where a job keeps its events: ``event_logs/<job>`` unless told otherwise."""
+    store = Store(Path(events) if events else Path("event_logs") / job.name)
+    store.folder.mkdir(parents=True, exist_ok=True)
+    return store
+
+
+@dataclass
+class Builder:
+    """The state of one passage from sources to a prepared log: where it writes, what it has counted."""
+
+    job: Job
+    store: Store
+    manifest: Manifest
+    key: bytes
+    memory_limit: str | None = None
+    full_refresh: bool = False
+    tell: Tell = silent
+    digest: str = __version__
+
+    def step(
+        self, name: str, message: str, settings: Any, files: tuple[str, ...], do: Callable[[], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Do a step, or take what it left if nothing that went into it has changed; return its counts."""
+        self.digest = digest_of(self.digest, name, settings)
+        with self.manifest.step(name) as account:
+            counts = None if self.full_refresh else self.store.noted(name, self.digest, files)
+            account.reused = counts is not None
+            self.tell(f"{message} (unchanged)" if counts is not None else message)
+            if counts is None:
+                # A step that is done again unmakes the ones after it, by their digests; its own note comes last.
+                counts = do()
+                self.store.note(name, self.digest, counts)
+            account.rows_in, account.rows_out = counts["rows_in"], counts["rows_out"]
+            account.left_out = counts["left_out"]
+        return counts
+
+
+def pull_events(builder: Builder) -> dict[str, Any]:
+    """Read the sources into the store: source events, identifiers, survey answers, rejected rows."""
+    config = builder.job.config
+    builder.tell("Looking at the sources")
+    files, specs = _inputs(builder.job)
+    builder.manifest.inputs = describe_inputs(files, base=builder.job.base)
+    settings = {
+        "inputs": [(one["source"], one["path"], one["sha256"]) for one in builder.manifest.inputs],
+        "specs": specs,
+        "sources": {name: source.model_dump(mode="json") for name, source in config.sources.items()},
+        "timezone": config.timezone,
+        "region": config.region,
+        # Another key gives other pseudonyms; the key itself is nowhere.
+        "key": hmac.new(builder.key, b"which key", hashlib.sha256).hexdigest()[:16],
+    }
+
+    def do() -> dict[str, Any]:
+        quality = ingest_sources(
+            config.sources,
+            timezone=config.timezone,
+            region=config.region,
+            key=builder.key,
+            out=builder.store.folder,
+            base=builder.job.base,
+            document=builder.job.document,
+            progress=lambda source: builder.tell(f"Reading source '{source}'"),
+        )
+        left_out: Counter[str] = Counter()
+        for source in quality["sources"].values():
+            for stream in source["streams"].values():
+                left_out.update(stream["left_out"])
+                left_out.update(stream["rejected"])
+        return {
+            "rows_in": quality["candidates"],
+            "rows_out": quality["events"] + quality["surveys"],
+            "left_out": dict(left_out),
+        }
+
+    return builder.step("pull", f"Reading {len(config.sources)} sources", settings, PULLED, do)
+
+
+def stitch_customers(builder: Builder) -> dict[str, Any]:
+    """Give every record a customer."""
+    identity = builder.job.config.identity
+    store = builder.store
+
+    def do() -> dict[str, Any]:
+        found = stitch(
+            store.path("identifiers.parquet"),
+            store.path("source_events.parquet"),
+            keys=identity.keys,
+            at_most=identity.at_most,
+            window=identity.back_window,
+            blocked=identity.blocked,
+            memory_limit=builder.memory_limit,
+        )
+        for name, table in (("customers.parquet", found.customers), ("records.parquet", found.events)):
+            with whole_file(store.path(name), force=True) as work:
+                pq.write_table(table, work, compression="zstd")
+        with whole_file(store.path("identity.json"), force=True) as work:
+            write_json(work, found.report)
+        records = len(found.events)
+        return {"rows_in": records, "rows_out": records, "left_out": {}}
+
+    return builder.step("stitch", "Stitching customers", identity.model_dump(mode="json"), STITCHED, do)
+
+
+def cut_journeys(builder: Builder) -> dict[str, Any]:
+    """Name touchpoints and cut journeys: the event log of the job."""
+    config = builder.job.config
+    settings = {
+        "touchpoints": config.touchpoints.model_dump(mode="json"),
+        "phases": config.phases,
+        "journeys": config.journeys.model_dump(mode="json"),
+    }
+
+    def do() -> dict[str, Any]:
+        counts = make_event_log(
+            builder.store.path("source_events.parquet"),
+            builder.store.path("records.parquet"),
+            config.touchpoints,
+            config.phases,
+            config.journeys,
+            out=builder.store.folder,
+            memory_limit=builder.memory_limit,
+        )
+        return counts | {"rows_in": counts["events_in"], "rows_out": counts["events"]}
+
+    return builder.step("cut", "Cutting journeys", settings, CUT, do)
+
+
+def prepare_log(builder: Builder) -> PreparedLog:
+    """Bring the events of every journey together, in order, in small integers."""
+    store = builder.store
+
+    def do() -> dict[str, Any]:
+        log = prepare(
+            store.path("events.parquet"),
+            store.path("prepared"),
+            memory_limit=builder.memory_limit,
+            journeys=pq.read_table(store.path("journeys.parquet")),
+            force=True,
+        )
+        return {
+            "rows_in": log.event_count,
+            "rows_out": log.event_count,
+            "left_out": {},
+            "tied": log.manifest["tied"],
+            "ordered_by_event_id": log.manifest["ordered_by_event_id"],
+        }
+
+    builder.step("prepare", "Preparing the log", {}, PREPARED, do)
+    return PreparedLog.open(store.path("prepared"))
+
+
+def surveys_of_customers(store: Store) -> pd.DataFrame:
+    """Return the survey answers of a job with the customer who gave them, one row per survey sent.
+
+    Answers whose record joins no customer keep a null ``customer_id``; they count in totals, not on journeys.
+    """
+    surveys: pa.Table = pq.read_table(store.path("surveys.parquet"))
+    records: pa.Table = pq.read_table(store.path("records.parquet"))
+    frame: pd.DataFrame = surveys.to_pandas()
+    customers: pd.DataFrame = records.to_pandas()
+    return frame.merge(customers, on=["source", "event_id"], how="left", validate="many_to_one")
+
+
+def quality_of(store: Store, counts: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return what quality.json of a run says: what was rejected or left out, by step and reason."""
+    return {
+        "ingest": json.loads(store.path("quality.json").read_text(encoding="utf-8")),
+        "identity": json.loads(store.path("identity.json").read_text(encoding="utf-8")),
+        **counts,
+    }
+
+
+def _inputs(job: Job) -> tuple[list[tuple[str, Path]], dict[str, str]]:
+    """Return the files of every source, and the digest of every connector's description."""
+    files: list[tuple[str, Path]] = []
+    specs: dict[str, str] = {}
+    for name, source in job.config.sources.items():
+        from journeymining.ingest.pull import Place, _connector
+
+        place = Place(name, job.document)
+        connector = adapt(_connector(source, job.base, place), source, place.spec_error)
+        found, _ = find_files(connector, source, job.base, place.input_error)
+        files += [(name, path) for paths in found.values() for path in paths]
+        spec = connector_folder(source.connector, base=job.base) / SPEC
+        specs[name] = hashlib.sha256(spec.read_bytes()).hexdigest()
+    return files, specs

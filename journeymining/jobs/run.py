@@ -1,0 +1,176 @@
+"""One execution of a job: from its sources to the folder of a run, whole or absent."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from journeymining.ingest.keys import key_from_environment
+from journeymining.jobs.analyses import conform_step, discover_step, experience_step, outcomes_step
+from journeymining.jobs.events import (
+    Builder,
+    cut_journeys,
+    prepare_log,
+    pull_events,
+    quality_of,
+    silent,
+    stitch_customers,
+    store_of,
+    surveys_of_customers,
+)
+from journeymining.jobs.manifest import Manifest, write_json
+from journeymining.jobs.scope import scope_sentence
+from journeymining.report.audit import write_report
+from journeymining.writing import refuse_occupied, whole_folder
+
+if TYPE_CHECKING:
+    from journeymining.jobs.events import Tell
+    from journeymining.jobs.spec import Job
+
+
+def run(
+    job: Job,
+    *,
+    events: str | Path | None = None,
+    out: str | Path | None = None,
+    key: bytes | None = None,
+    seed: int = 0,
+    memory_limit: str | None = "4GB",
+    full_refresh: bool = False,
+    force: bool = False,
+    tell: Tell = silent,
+) -> Path:
+    """Run a whole job: pull, stitch, cut, discover, conform, outcomes, experience, report.
+
+    Parameters
+    ----------
+    job : Job
+        See `journeymining.jobs.read_job`.
+    events : path, default ``event_logs/<job>``
+        Where events are kept between runs. Steps whose input and settings have not changed are not done again.
+    out : path, default ``outputs/<job>``
+        Folder of the results; written under a temporary name and moved, so it is whole or as it was.
+    key : bytes, default the environment's ``JOURNEYMINING_KEY``
+        Secret of the pseudonyms.
+    seed : int
+        Of bootstrap intervals and of the model's inner split.
+    memory_limit : str
+        What the engine may use, such as ``4GB``; beyond it, it spills to disk.
+    full_refresh : bool
+        Do every step again.
+    force : bool
+        Replace the folder of results.
+    tell : function
+        Told what happens now.
+
+    Returns
+    -------
+    Path
+        The report.
+
+    Raises
+    ------
+    JourneyMiningError
+        With what is wrong, where, and what would work; the folder of results is then as it was.
+    """
+    target = Path(out) if out else Path("outputs") / job.name
+    refuse_occupied(target, force=force)
+    builder = _builder(job, events, key, memory_limit, full_refresh, seed, tell)
+    counts = _build(builder)
+    log = prepare_log(builder)
+    manifest = builder.manifest
+    with whole_folder(target, force=force) as folder:
+        discover_step(job, log, manifest, folder, tell)
+        surveys = surveys_of_customers(builder.store)
+        conformance = conform_step(job, log, manifest, folder, tell, seed=seed)
+        outcomes_step(job, log, manifest, folder, tell, surveys=surveys, conformance=conformance, seed=seed)
+        experience_step(job, log, manifest, folder, tell, surveys=surveys, conformance=conformance)
+        write_json(folder / "quality.json", quality_of(builder.store, counts))
+        _account(manifest, counts, log.event_count)
+        manifest.write(folder)
+        tell("Writing the report")
+        write_report(folder, language=job.config.report.language, title=job.title)
+    return target / "report.html"
+
+
+def pull(
+    job: Job,
+    *,
+    events: str | Path | None = None,
+    key: bytes | None = None,
+    memory_limit: str | None = "4GB",
+    full_refresh: bool = False,
+    tell: Tell = silent,
+) -> Path:
+    """Read the sources of a job into its folder of events, and return that folder.
+
+    Parameters as of `run`. Nothing is read again when no file, no setting and no connector has changed.
+    """
+    builder = _builder(job, events, key, memory_limit, full_refresh, 0, tell)
+    pull_events(builder)
+    return builder.store.folder
+
+
+def pull_summary(folder: Path) -> pd.DataFrame:
+    """Say of every source what became of its records.
+
+    Parameters
+    ----------
+    folder : Path
+        What `pull` returned.
+
+    Returns
+    -------
+    DataFrame, one row per source, in the order of the job
+        ``source``, ``connector``, ``records``, ``events``, ``identifiers``, ``surveys``, ``rejected``, ``left_out``.
+    """
+    quality = json.loads((folder / "quality.json").read_text(encoding="utf-8"))
+    columns = ("connector", "records", "events", "identifiers", "surveys", "rejected", "left_out")
+    rows = [[name, *(source[column] for column in columns)] for name, source in quality["sources"].items()]
+    return pd.DataFrame(rows, columns=["source", *columns])
+
+
+def _builder(
+    job: Job,
+    events: str | Path | None,
+    key: bytes | None,
+    memory_limit: str | None,
+    full_refresh: bool,
+    seed: int,
+    tell: Tell,
+) -> Builder:
+    return Builder(
+        job=job,
+        store=store_of(job, events),
+        manifest=Manifest(job=job.name, title=job.title, seed=seed),
+        key=key if key is not None else key_from_environment(),
+        memory_limit=memory_limit,
+        full_refresh=full_refresh,
+        tell=tell,
+    )
+
+
+def _build(builder: Builder) -> dict[str, dict[str, Any]]:
+    """Do the steps that make the event log; return what they counted, as quality.json shows it."""
+    pull_events(builder)
+    stitch_customers(builder)
+    cut = cut_journeys(builder)
+    journeys = ("journeys", "customers", "open", "left_truncated", "begun_by", "observed_from", "observed_until")
+    return {
+        "touchpoints": {name: cut[name] for name in ("touchpoints", "phases", "never_seen", "left_out")},
+        "journeys": {name: cut[name] for name in journeys},
+    }
+
+
+def _account(manifest: Manifest, counts: dict[str, dict[str, Any]], events: int) -> None:
+    journeys = counts["journeys"]
+    manifest.counts = {
+        "customers": journeys["customers"],
+        "journeys": journeys["journeys"],
+        "events": events,
+        "open_journeys": journeys["open"],
+    }
+    manifest.scope = scope_sentence(journeys, manifest.counts, sources=len({one["source"] for one in manifest.inputs}))
