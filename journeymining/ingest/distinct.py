@@ -45,14 +45,17 @@ def convert_distinct(
         connection.unregister("converted_texts")
 
 
-def identifier_hash(kind: str, region: str | None, key: bytes) -> Callable[[str], str | None]:
-    """Return a function from an identifier as written to its pseudonym, or None where it stands for nobody."""
+def identifier_hash(kind: str, region: str | None, key: bytes | None) -> Callable[[str], str | None]:
+    """Return a function from an identifier as written to its pseudonym, or None where it stands for nobody.
+
+    Without a key it returns the normalised identifier itself.
+    """
     return partial(_hash, kind, region, key)
 
 
-def _hash(kind: str, region: str | None, key: bytes, text: str) -> str | None:
+def _hash(kind: str, region: str | None, key: bytes | None, text: str) -> str | None:
     value = normalise(kind, text, region)
-    return None if value is None else pseudonym(kind, value, key)
+    return value if value is None or key is None else pseudonym(kind, value, key)
 
 
 def agent_hash(key: bytes) -> Callable[[str], str | None]:

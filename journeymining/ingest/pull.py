@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from journeymining.documents import Document
     from journeymining.ingest.sources import SourceConfig
-    from journeymining.ingest.specs import Connector
+    from journeymining.ingest.specs import Connector, Stream
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ def ingest_source(
     *,
     timezone: str | None,
     region: str | None,
-    key: bytes,
+    key: bytes | None,
     raw_dir: str | Path,
     work_dir: str | Path,
     base: str | Path = ".",
@@ -108,8 +108,9 @@ def ingest_source(
         The entry of the job.
     timezone, region : str, optional
         Zone and country of the job, for sources that declare none.
-    key : bytes
-        Secret of the pseudonyms, see `journeymining.ingest.keys.key_from_environment`.
+    key : bytes or None
+        Secret of the pseudonyms, see `journeymining.ingest.keys.key_from_environment`. None writes identifiers and
+        agents in clear, normalised: for samples and for data that are no persons'.
     raw_dir : path
         Where raw records go, as ``<raw_dir>/<name>/<stream>/*.parquet``; replaced as a whole.
     work_dir : path
@@ -142,7 +143,10 @@ def ingest_source(
     connector = adapt(_connector(config, Path(base), place), config, place.spec_error)
     files, ignored = find_files(connector, config, Path(base), place.input_error)
     with whole_folder(Path(raw_dir) / name, force=True) as raw:
-        landed = {stream: _land(stream, paths, connector, raw, Path(base)) for stream, paths in files.items()}
+        landed = {
+            stream: _land(stream, connector.streams[stream], paths, config, raw, Path(base))
+            for stream, paths in files.items()
+        }
     quality = {
         "connector": connector.connector,
         "files": {stream: [_shown(path, Path(base)) for path in paths] for stream, paths in files.items() if paths},
@@ -180,11 +184,14 @@ def _connector(config: SourceConfig, base: Path, place: Place) -> Connector:
     return read_connector(folder / SPEC)
 
 
-def _land(stream: str, paths: list[Path], connector: Connector, raw: Path, base: Path) -> dict[str, int]:
+def _land(name: str, stream: Stream, paths: list[Path], config: SourceConfig, raw: Path, base: Path) -> dict[str, int]:
     records, replaced = 0, 0
+    # A header need not have the fields that the job sets; without a header all have their place.
+    given = config.set if stream.format.header else {}
+    columns = [config.columns.get(field, field) for field in stream.names if field not in given]
     for number, path in enumerate(paths):
-        target = raw / stream / f"{number:05d}.parquet"
-        landed = land(path, target, stream=connector.streams[stream], name=_shown(path, base))
+        target = raw / name / f"{number:05d}.parquet"
+        landed = land(path, target, stream=stream, name=_shown(path, base), columns=columns)
         records += landed.records
         replaced += landed.replaced
     return {"records": records, "records_with_broken_text": replaced}
@@ -203,7 +210,7 @@ def ingest_sources(
     *,
     timezone: str | None,
     region: str | None,
-    key: bytes,
+    key: bytes | None,
     out: str | Path,
     base: str | Path = ".",
     document: Document | None = None,

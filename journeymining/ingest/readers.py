@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from journeymining.exceptions import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from journeymining.ingest.specs import Format, Stream
@@ -44,7 +44,7 @@ class Landed:
     """Records with bytes that are no text of the encoding."""
 
 
-def land(file: Path, target: Path, *, stream: Stream, name: str) -> Landed:
+def land(file: Path, target: Path, *, stream: Stream, name: str, columns: Sequence[str]) -> Landed:
     """Write the records of a file to Parquet, as they are.
 
     Parameters
@@ -55,6 +55,8 @@ def land(file: Path, target: Path, *, stream: Stream, name: str) -> Landed:
         Says how the file is written.
     name : str
         What ``_file`` says.
+    columns : list of str
+        Names of the columns that a table with a header is expected to have, or some of them.
 
     Raises
     ------
@@ -67,7 +69,7 @@ def land(file: Path, target: Path, *, stream: Stream, name: str) -> Landed:
         if format_.type == "parquet":
             batches = _parquet(file, landed)
         elif format_.type == "csv":
-            batches = _csv(file, stream, landed)
+            batches = _csv(file, format_, columns, landed)
         else:
             batches = _lines(file, format_, landed)
         _write(batches, target, name)
@@ -135,8 +137,7 @@ def _lines(file: Path, format_: Format, landed: Landed) -> Iterator[pa.RecordBat
         yield _table({TEXT: lines}, numbers, [None] * len(lines))
 
 
-def _csv(file: Path, stream: Stream, landed: Landed) -> Iterator[pa.RecordBatch]:
-    format_ = stream.format
+def _csv(file: Path, format_: Format, columns: Sequence[str], landed: Landed) -> Iterator[pa.RecordBatch]:
     csv.field_size_limit(1 << 30)
     with _opened(file, format_.encoding, "") as text:
         reader = csv.reader(
@@ -145,7 +146,7 @@ def _csv(file: Path, stream: Stream, landed: Landed) -> Iterator[pa.RecordBatch]
             quotechar=format_.quote,
             quoting=csv.QUOTE_MINIMAL if format_.quote else csv.QUOTE_NONE,
         )
-        names = _header(file, stream, reader) if format_.header else list(stream.names)
+        names = _header(file, format_, columns, reader) if format_.header else list(columns)
         rows: list[list[str]] = []
         numbers: list[int] = []
         for row in reader:
@@ -167,14 +168,14 @@ def _counted(text: Iterable[str], landed: Landed) -> Iterator[str]:
         yield line.replace("\0", "\ufffd") if "\0" in line else line
 
 
-def _header(file: Path, stream: Stream, reader: Iterator[list[str]]) -> list[str]:
+def _header(file: Path, format_: Format, columns: Sequence[str], reader: Iterator[list[str]]) -> list[str]:
     names = [name.strip() for name in next(reader, [])]
-    if not set(names) & set(stream.names):
+    if not set(names) & set(columns):
         found = ", ".join(names[:8]) or "nothing"
         raise InputError(
-            f"{file}: none of the expected columns is in the header. Expected some of {', '.join(stream.names[:8])}; "
+            f"{file}: none of the expected columns is in the header. Expected some of {', '.join(columns[:8])}; "
             f"found {found}. If they have other names, say so with 'columns'; if fields are not separated by "
-            f"'{stream.format.delimiter}', with 'format: {{delimiter: ...}}'."
+            f"'{format_.delimiter}', with 'format: {{delimiter: ...}}'."
         )
     # Of columns with one name the first counts; the others get their place as name.
     return [name if name not in names[:place] else f"{name} ({place + 1})" for place, name in enumerate(names)]

@@ -30,7 +30,7 @@ class Strict(BaseModel):
 
 
 def _listed(given: Any) -> Any:
-    return given if isinstance(given, list) or given is None else [given]
+    return given if isinstance(given, list | tuple) or given is None else [given]
 
 
 def _text(given: Any) -> Any:

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from journeymining.ingest.sources import SourceConfig
     from journeymining.ingest.specs import Connector, Stream
 
-NOT_READ = "not read"  # the reason in `rejected` of records no rule could even look at begins with its own words
-
 
 @dataclass
 class Source:
@@ -47,7 +45,7 @@ class Source:
     work: Path
     zone: str | None
     region: str | None
-    key: bytes
+    key: bytes | None
     place: Place
     db: duckdb.DuckDBPyConnection
 
@@ -104,7 +102,7 @@ def map_streams(
     work: Path,
     zone: str | None,
     region: str | None,
-    key: bytes,
+    key: bytes | None,
     place: Place,
     memory: str,
     threads: int | None,
@@ -294,7 +292,11 @@ def _survey_item(name: str) -> str:
 
 def _write_events(source: Source, name: str, stream: Stream, judged: str) -> None:
     resource, join = "resource", ""
-    if source.config.agents == "pseudonym" and any(event.resource or stream.resource for event in stream.events):
+    if (
+        source.key
+        and source.config.agents == "pseudonym"
+        and any(event.resource or stream.resource for event in stream.events)
+    ):
         convert_distinct(source.db, f"SELECT resource AS text FROM {judged}", agent_hash(source.key), "agents")
         resource, join = "agents.converted", "LEFT JOIN agents ON agents.text = e.resource"
     items = ", ".join(f"{resource} AS resource" if one == "resource" else f"e.{one}" for one in EVENT_COLUMNS)

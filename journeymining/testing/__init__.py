@@ -1,1 +1,1 @@
-"""Checks that others can run on their own connectors."""
+"""Checks that others can run on their own connector or engine."""
