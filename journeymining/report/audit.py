@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 
     from journeymining.report.run_files import Run
 
-# Chapter, title, and what a run must hold for it.
+# Chapter, its short name, its title, and what a run must hold for it.
 CHAPTERS = (
-    ("map", "The journey map", "touchpoints.csv, directly_follows.csv"),
-    ("designed", "Designed against actual", "deviations.csv"),
-    ("variants", "The most frequent paths", "variants.parquet"),
-    ("channels", "Between channels", "channel_switches.csv"),
-    ("outcomes", "What paths go with", "outcome_effects.csv"),
-    ("experience", "What customers said", "experience/*.csv"),
-    ("model", "The process model", "process_model.svg"),
-    ("quality", "Data quality and identity", "manifest.json, quality.json"),
-    ("reading", "How to read this", "manifest.json"),
+    ("map", "Journey map", "The journey map", "touchpoints.csv, directly_follows.csv"),
+    ("designed", "Designed and actual", "Designed against actual", "deviations.csv"),
+    ("variants", "Paths", "The most frequent paths", "variants.parquet"),
+    ("channels", "Channels", "Between channels", "channel_switches.csv"),
+    ("outcomes", "Outcomes", "What paths go with", "outcome_effects.csv"),
+    ("experience", "Experience", "What customers said", "experience/*.csv"),
+    ("model", "Process model", "The process model", "process_model.svg"),
+    ("quality", "Data quality", "Data quality and identity", "manifest.json, quality.json"),
+    ("reading", "How to read this", "How to read this", "manifest.json"),
 )
 
 
@@ -104,13 +104,15 @@ def render(run: Run, language: Language, title: str) -> str:
     )
     environment.policies["ext.i18n.trimmed"] = True
     environment.install_gettext_translations(language.translations, newstyle=True)  # type: ignore[attr-defined]
-    present = [(key, language.say(name)) for key, name, _ in CHAPTERS if found[key] is not None]
+    present = [
+        (key, language.say(short), language.say(name)) for key, short, name, _ in CHAPTERS if found[key] is not None
+    ]
     return environment.get_template("report.html.j2").render(
         language=language,
         title=title,
         head=headline(run, language),
         chapters=present,
-        absent=[(language.say(name), files) for key, name, files in CHAPTERS if found[key] is None],
+        absent=[(language.say(name), files) for key, _, name, files in CHAPTERS if found[key] is None],
         colours=Markup(colour_variables()),
         **found,
     )

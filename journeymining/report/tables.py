@@ -38,9 +38,9 @@ def show_table(
 ) -> Table:
     """Write the columns of a table that exist; a column has a title and a kind.
 
-    Kinds: ``text``, ``count``, ``percent`` (of a share), ``points`` (difference of shares), ``decimal``, ``one`` (decimal)
-    and ``duration`` (seconds). The download is the file as it is in the run; a table that is no file of the run is
-    written as CSV.
+    Kinds: ``text``, ``count``, ``percent`` (of a share), ``points`` (difference of shares), ``decimal``, ``one``
+    (decimal) and ``duration`` (seconds). The download is the file as it is in the run; a table that is no file of
+    the run is written as CSV.
     """
     present = {column: kind for column, kind in columns.items() if column in frame}
     rows = [
