@@ -47,7 +47,7 @@ def customer_links(connection: duckdb.DuckDBPyConnection, links: dict[str, IntAr
 
 _RECORD_CUSTOMERS = """
 CREATE OR REPLACE TEMP TABLE named_records AS
-    SELECT r.source, r.event_id, v.kind AS named_by,
+    SELECT record, r.source, r.event_id, v.kind AS named_by,
         -- The name of a customer without a joining identifier is that of its only record.
         md5(coalesce(v.kind || ':' || v.value_hash, 'event:' || r.source || ':' || r.event_id)) AS customer_id
     FROM record_names g JOIN record_codes r USING (record) LEFT JOIN value_codes v ON v.value = g.name;
@@ -65,9 +65,8 @@ CREATE OR REPLACE TEMP TABLE customer_names AS
 _LINKS = """
 CREATE OR REPLACE TEMP TABLE links AS
     SELECT v.kind, v.value_hash, c.customer_id, l.time, rules.rule
-    FROM link_codes l
-    JOIN record_codes USING (record) JOIN record_customers c USING (source, event_id)
-    JOIN value_codes v USING (value) JOIN rules ON rules.code = l.rule;
+    FROM link_codes l JOIN named_records c USING (record) JOIN value_codes v USING (value)
+    JOIN rules ON rules.code = l.rule;
 """
 
 _CUSTOMERS = """
