@@ -89,6 +89,7 @@ def read_event_log(
         log_report(
             {"where": where, "left_out": {"wrong_number_of_fields": report["left_out"]["wrong_number_of_fields"]}}
         )
+    report["rows_in"] += facts.get("events_without_trace", 0)
     add_left_out(report, "event_without_trace", facts.get("events_without_trace", 0))
     return select_lifecycle(with_report(log, report), lifecycle=lifecycle)
 

@@ -1,0 +1,66 @@
+"""Conversion keeps the log, says how much it was, and overwrites nothing by accident."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+
+from journeymining.cli import cli
+from journeymining.eventlog.reading import read_event_log
+
+LOG = """case_id,activity,time,channel
+1,a,2026-01-01T10:00Z,web
+1,b,2026-01-01T11:00Z,
+2,a,2026-01-02T10:00:00.123456Z,chat
+"""
+
+
+@pytest.fixture
+def log(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text(LOG, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "xes", "xes.gz", "json", "xml", "sqlite"])
+def test_a_log_is_converted_to_every_format(log, tmp_path, ending):
+    out = tmp_path / "out" / f"log.{ending}"
+
+    result = CliRunner().invoke(cli, ["convert", str(log), str(out)])
+
+    columns = ["event_id", "journey_id", "activity", "timestamp", "channel"]
+    assert result.exit_code == 0
+    assert result.stdout == ""
+    assert result.stderr == f"3 rows read, 3 events written to {out}.\n"
+    assert read_event_log(out).select(columns).to_pylist() == read_event_log(log).select(columns).to_pylist()
+
+
+def test_nothing_is_overwritten_without_force(log, tmp_path):
+    out = tmp_path / "log.parquet"
+    out.write_text("mine", encoding="utf-8")
+
+    refused = CliRunner().invoke(cli, ["convert", str(log), str(out)])
+    kept = out.read_text(encoding="utf-8")
+    forced = CliRunner().invoke(cli, ["convert", str(log), str(out), "--force"])
+
+    assert "Overwrite it with --force" in str(refused.exception)
+    assert kept == "mine"
+    assert forced.exit_code == 0
+    assert read_event_log(out).num_rows == 3
+
+
+def test_what_was_left_out_is_said(log, tmp_path, caplog):
+    log.write_text(LOG + "3,a,,web\n", encoding="utf-8")
+
+    result = CliRunner().invoke(cli, ["convert", str(log), str(tmp_path / "log.parquet")])
+
+    assert result.stderr.endswith(f"4 rows read, 3 events written to {tmp_path / 'log.parquet'}.\n")
+    assert "left out 1 rows, missing timestamp (rows 4)" in caplog.text
+
+
+def test_options_of_the_log_apply(log, tmp_path):
+    out = tmp_path / "log.parquet"
+
+    CliRunner().invoke(cli, ["convert", str(log), str(out), "--resource", "channel", "--customer", "case_id"])
+
+    assert read_event_log(out)["resource"].to_pylist() == ["web", None, "chat"]
