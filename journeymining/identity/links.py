@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from journeymining.identity.components import RULES
 from journeymining.identity.encoding import UNDATED
+from journeymining.identity.settings import STRENGTH
 
 if TYPE_CHECKING:
     import duckdb
@@ -39,7 +40,8 @@ def customer_links(connection: duckdb.DuckDBPyConnection, links: dict[str, IntAr
     connection.register("link_codes", table)
     connection.register("rules", pa.table({"code": list(range(len(RULES))), "rule": list(RULES)}))
     connection.execute(_LINKS)
-    connection.execute(_CUSTOMERS, {"unique": unique})
+    weak = [kind for kind, strength in STRENGTH.items() if strength == "weak"]
+    connection.execute(_CUSTOMERS, {"unique": unique, "weak": weak})
     return connection.sql(
         "SELECT * FROM customers ORDER BY kind, value_hash, valid_from NULLS FIRST, customer_id, rule"
     ).to_arrow_table()
@@ -98,7 +100,6 @@ WITH moments AS (
     FROM links WHERE rule = 'interval' AND time IS NULL
 )
 SELECT kind, value_hash, customer_id, valid_from, valid_to, rule,
-    CASE WHEN kind = $unique THEN 'unique' WHEN kind IN ('phone', 'device', 'cookie') THEN 'weak' ELSE 'strong' END
-        AS strength
+    CASE WHEN kind = $unique THEN 'unique' WHEN list_contains($weak, kind) THEN 'weak' ELSE 'strong' END AS strength
 FROM rows_of_links
 """
