@@ -23,6 +23,12 @@ RARE = 5
 """Values that fewer training journeys have are one value, ``(rare)``: their own column would only be noise."""
 
 
+CHANGING = frozenset({"activity", "channel", "status", "phase", "value"})
+"""Columns that belong to events by what they mean."""
+
+MOST_CHANGED = 0.1
+
+
 class JourneyEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
     """What all encoders share: they take a `JourneyFrame` and give a sparse matrix with named columns."""
 
@@ -44,7 +50,7 @@ class AggregateEncoder(JourneyEncoder):
     Parameters
     ----------
     texts : sequence of str, optional
-        Coded columns to count; default all but those constant within every training journey, and the activity.
+        Coded columns to count; default all that change within journeys. The activity is always counted.
     numbers : bool
         Whether mean, highest, lowest, sum and spread of number columns are taken.
     """
@@ -302,15 +308,21 @@ def channel_figures(journeys: JourneyFrame) -> pd.DataFrame:
 
 
 def constant_columns(journeys: JourneyFrame) -> set[str]:
-    """Return the columns (other than activity and channel) whose value never changes within a journey."""
-    same = journeys.row[1:] == journeys.row[:-1]
+    """Return the columns (other than activity, channel and status) whose value hardly ever changes within a journey.
+
+    A column counts as an attribute of the journey if at most one in ten journeys of two events or more changes it: a
+    value that arrives late in a few journeys does not make it an attribute of events.
+    """
+    same, owner = journeys.row[1:] == journeys.row[:-1], journeys.row[1:]
+    longer = int((journeys.lengths > 1).sum())
     found = set()
-    for name, column in journeys.coded.items():
-        if name not in ("activity", "channel", "status") and (column.codes[1:] == column.codes[:-1])[same].all():
-            found.add(name)
+    changes = {n: c.codes[1:] != c.codes[:-1] for n, c in journeys.coded.items() if n not in CHANGING}
     for name, values in journeys.numbers.items():
-        equal = (values[1:] == values[:-1]) | (np.isnan(values[1:]) & np.isnan(values[:-1]))
-        if name != "value" and equal[same].all():
+        if name not in CHANGING:
+            both_missing = np.isnan(values[1:]) & np.isnan(values[:-1])
+            changes[name] = (values[1:] != values[:-1]) & ~both_missing
+    for name, change in changes.items():
+        if len(np.unique(owner[change & same])) <= MOST_CHANGED * longer:
             found.add(name)
     return found
 

@@ -1,0 +1,117 @@
+"""Logs that carry their label in a column: how early it can be told, prefix by prefix."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from journeymining.exceptions import InputError
+from journeymining.outcomes.landmarks import LinkedOutcome, linked_outcome
+from journeymining.outcomes.splitting import Split, check_disjoint
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from journeymining.outcomes.journey_frame import JourneyFrame
+
+LONGEST = 40
+"""Prefixes are not longer than this, nor than nine in ten positive journeys."""
+
+
+def link_labels(journeys: JourneyFrame, column: str, positive: str, *, name: str | None = None) -> LinkedOutcome:
+    """Take the label of every journey from a column of the log, and the column out of what models see.
+
+    Parameters
+    ----------
+    journeys : JourneyFrame
+        With the column among its texts.
+    column : str
+        Holds one value per journey.
+    positive : str
+        The value that counts as the outcome.
+
+    Raises
+    ------
+    InputError
+        If a journey has two labels, or none has the positive one.
+    """
+    if column not in journeys.coded:
+        raise InputError.missing_column(column, journeys.coded, where="The log")
+    labels, row = journeys.coded[column], journeys.row
+    changes = (labels.codes[1:] != labels.codes[:-1]) & (row[1:] == row[:-1])
+    if changes.any():
+        raise InputError(f"Column '{column}' changes within {len(np.unique(row[1:][changes]))} journeys: no label.")
+    if positive not in labels.levels:
+        raise InputError(f"Column '{column}' never is '{positive}'. It is: {', '.join(labels.levels[:8])}.")
+    first = labels.codes[journeys.offsets[:-1]]
+    others = {key: values for key, values in journeys.coded.items() if key != column}
+    return linked_outcome(
+        name or column,
+        replace(journeys, coded=others),
+        first == labels.levels.index(positive),
+        np.where(first < 0, "censored", "").astype(object),
+        journeys.start,
+        journeys.end,
+        [],
+        f"{name or column} = '{positive}' in the column '{column}' of the log.",
+    )
+
+
+def strict_split(linked: LinkedOutcome, *, train_share: float = 0.8) -> tuple[Split, LinkedOutcome]:
+    """Train on the journeys that began first, and only on what they had shown when the first test journey began.
+
+    Returns
+    -------
+    split : Split
+        ``embargo`` counts the training journeys that had shown nothing yet.
+    linked : LinkedOutcome
+        With the later events of training journeys removed.
+
+    References
+    ----------
+    I. Teinemaa, M. Dumas, M. La Rosa, F. M. Maggi, *ACM TKDD* 13(2), 2019, article 17, section 5.
+    """
+    journeys = linked.journeys
+    order = np.lexsort((journeys.journey_id.astype(str), journeys.start))
+    count = int(train_share * len(order))
+    train, test = np.sort(order[:count]), np.sort(order[count:])
+    cut = int(journeys.start[order[count]])
+    in_train = np.zeros(len(journeys), dtype=bool)
+    in_train[train] = True
+    shown = journeys.keep_events(~in_train[journeys.row] | (journeys.time < cut))
+    seen = shown.lengths[train] > 0
+    split = Split(train[seen], test, "strict", cut, int((~seen).sum()), 0)
+    check_disjoint(split.train, split.test, journeys.customer_id)
+    return split, replace(linked, journeys=shown)
+
+
+def longest_prefix(linked: LinkedOutcome) -> int:
+    """Return the length that nine in ten positive journeys do not exceed, at most 40."""
+    lengths = linked.journeys.lengths[linked.label == 1]
+    return min(LONGEST, math.ceil(float(np.quantile(lengths, 0.9)))) if len(lengths) else LONGEST
+
+
+def prefixes(journeys: JourneyFrame, label: NDArray[np.int8], *, longest: int) -> tuple[JourneyFrame, NDArray[np.int8]]:
+    """Return every beginning of every journey, from its first event up to ``longest`` events, with its label.
+
+    Prefixes keep the customer of their journey, so that grouped splits keep them together.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from journeymining.outcomes.journey_frame import journeys_from_events
+    >>> log = pd.DataFrame({"journey_id": ["a", "a", "b"], "activity": ["x", "y", "x"],
+    ...     "timestamp": pd.to_datetime([1, 2, 3], utc=True)})
+    >>> parts, labels = prefixes(journeys_from_events(log), np.array([1, 0]), longest=5)
+    >>> parts.lengths.tolist(), labels.tolist()
+    ([1, 2, 1], [1, 1, 0])
+    """
+    counts = np.minimum(journeys.lengths, longest)
+    rows = np.repeat(np.arange(len(journeys)), counts)
+    within = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+    whole = journeys[rows]
+    place = np.arange(len(whole.time)) - whole.offsets[whole.row]
+    return whole.keep_events(place <= within[whole.row]), label[rows]

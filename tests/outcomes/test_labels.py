@@ -1,0 +1,216 @@
+"""Labels: yes, no, or not known; hand-made journeys."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+
+from journeymining.exceptions import EmptyLogError, InputError, UsageError
+from journeymining.outcomes.config import OutcomeConfig
+from journeymining.outcomes.labels import link, link_outcome, occurrences_in_log
+from journeymining.outcomes.surveys import link_survey
+
+from .conftest import day, journeys_of
+
+ROWS = [
+    ("j1", "ann", "order", 0),
+    ("j1", "ann", "active", 2),
+    ("j2", "bob", "order", 0),
+    ("j2", "bob", "active", 5),
+    ("j3", "eve", "order", 50),
+    ("j4", "ann", "cancel", 30),
+    ("j5", "eve", "ping", 100),
+]
+
+
+def outcome(**choices):
+    return link_outcome(
+        journeys_of(ROWS),
+        occurrences_in_log(journeys_of(ROWS), ["cancel"]),
+        **{"landmark": "journey_end", "horizon": "60 days", "gap": "0 days", "mask": ["cancel"]} | choices,
+    )
+
+
+def labels(linked):
+    return dict(zip(linked.journeys.journey_id, linked.label.tolist(), strict=True))
+
+
+def test_an_outcome_within_the_horizon_is_yes_and_no_outcome_is_no():
+    linked = outcome()
+
+    assert labels(linked) == {"j1": 1, "j2": 0}
+
+
+def test_what_was_not_observed_long_enough_is_never_no():
+    linked = outcome()
+
+    assert "j3" not in labels(linked)
+    assert linked.counts["censored"] == 2  # eve's journeys end on days 50 and 100; the log ends on day 100
+    assert linked.counts["nothing_left"] == 1  # j4 is the cancellation only
+    assert linked.counts["journeys"] == 5 == linked.counts["labelled"] + len(linked.excluded)
+
+
+def test_an_early_yes_of_a_censored_journey_does_not_count_either():
+    linked = outcome(horizon="90 days")
+
+    assert labels(linked) == {"j1": 1, "j2": 0}
+    with pytest.raises(EmptyLogError, match="4 journeys not observed long enough"):
+        outcome(horizon="99 days", gap="0 days")
+
+
+def test_the_gap_moves_the_window():
+    assert labels(outcome(gap="10 days"))["j1"] == 1
+    assert labels(outcome(gap="28 days", horizon="30 days"))["j1"] == 0
+    assert labels(outcome(gap="27 days", horizon="30 days"))["j1"] == 1
+
+
+def test_who_had_it_before_is_not_at_risk():
+    late = journeys_of([*ROWS, ("j6", "ann", "order", 31)])
+
+    linked = link_outcome(
+        late, occurrences_in_log(late, ["cancel"]), landmark="journey_end", horizon="60 days", gap="0 days",
+        mask=["cancel"], once=True,
+    )  # fmt: skip
+
+    assert "j6" not in labels(linked)
+    assert linked.counts["already"] == 1
+
+
+def test_the_landmark_ends_what_may_be_known():
+    first = outcome(landmark="event 1")
+    by_date = outcome(landmark="2025-03-04")
+
+    assert first.journeys.lengths.tolist() == [1, 1]
+    assert labels(by_date) == {"j1": 1, "j2": 0}
+    assert by_date.journeys.lengths.tolist() == [2, 1]  # bob's second event comes on day 5
+    assert by_date.counts["landmark_not_reached"] == 2
+
+
+def test_the_window_drops_what_is_too_old():
+    linked = outcome(window="1 day")
+
+    assert linked.journeys.lengths.tolist() == [1, 1]
+
+
+def test_an_open_journey_has_not_reached_its_end():
+    journeys = journeys_of(ROWS, journeys=pd.DataFrame({"journey_id": ["j2"], "open": [True]}))
+
+    linked = link_outcome(
+        journeys, occurrences_in_log(journeys, ["cancel"]), landmark="journey_end", horizon="60 days", gap="0 days"
+    )
+
+    assert "j2" not in labels(linked)
+    assert linked.counts["landmark_not_reached"] == 1
+
+
+def test_silence_is_churn_only_if_the_window_was_watched():
+    config = OutcomeConfig(silence=True, landmark="journey_end", horizon="40 days")
+
+    linked = link("churn", config, journeys_of(ROWS))
+
+    assert labels(linked) == {"j1": 0, "j2": 1, "j3": 1, "j4": 1}  # eve is back after 50 days, too late for 40
+
+
+def test_a_table_of_outcomes_brings_its_own_horizon_of_observation():
+    table = pd.DataFrame(
+        {
+            "customer_id": ["ann", "bob", "eve", "ann"],
+            "type": "renewal",
+            "time": [day(20), None, None, None],
+            "value": [1.0, None, None, None],
+            "observed_until": [None, day(300), day(51), day(40)],
+        }
+    )
+
+    config = OutcomeConfig(table="renewal", landmark="journey_end", horizon="30 days")
+
+    linked = link("renewal", config, journeys_of(ROWS), table=table)
+
+    assert labels(linked) == {"j1": 1, "j2": 0}
+
+
+def test_spend_adds_up():
+    table = pd.DataFrame(
+        {"customer_id": ["ann", "ann", "bob"], "time": [day(3), day(4), day(6)], "value": [30, 30, 50]}
+    )
+
+    linked = outcome_by_value(table)
+
+    assert labels(linked) == {"j1": 1, "j2": 0}
+
+
+def outcome_by_value(table):
+    return link_outcome(
+        journeys_of(ROWS), table, landmark="journey_end", horizon="20 days", gap="0 days", at_least=60, mask=["cancel"],
+        in_scope=np.array([True, True, False, False, False]),
+    )  # fmt: skip
+
+
+def test_a_promoter_is_yes_and_silence_of_a_customer_is_not_no():
+    surveys = pd.DataFrame(
+        {
+            "metric": "nps",
+            "customer_id": ["ann", "bob", "bob"],
+            "value": [9, 3, 10],
+            "sent_at": [day(3), day(6), day(20)],
+        }
+    )
+
+    linked = link("nps", OutcomeConfig(survey="nps", promoters=9), journeys_of(ROWS), surveys=surveys)
+
+    assert labels(linked) == {"j1": 1, "j2": 0}  # bob's first answer counts
+    assert linked.counts["no_answer"] == 3
+
+
+def test_what_happened_after_the_question_is_no_feature():
+    surveys = pd.DataFrame({"metric": ["nps"], "journey_id": ["j2"], "value": [2.0], "sent_at": [day(1)]})
+
+    linked = link_survey(journeys_of(ROWS), surveys, metric="nps", promoters=9)
+
+    assert linked.journeys.journey_id.tolist() == ["j2"]
+    assert linked.journeys.lengths.tolist() == [1]  # "active" came on day 5
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"event": "cancel"}, "landmark and horizon must be stated"),
+        ({"event": "cancel", "survey": "nps"}, "found event and survey"),
+        ({}, "found none"),
+        ({"survey": "nps"}, "promoters"),
+        ({"event": "cancel", "landmark": "journey_end", "horizon": "0 days"}, "longer than nothing"),
+    ],
+)
+def test_a_section_that_leaves_the_question_open_is_refused(section, message):
+    with pytest.raises(ValidationError, match=message):
+        OutcomeConfig(**section)
+
+
+def test_a_landmark_nobody_understands_is_refused():
+    with pytest.raises(UsageError, match="Not a landmark: 'end'"):
+        outcome(landmark="end")
+
+
+def test_an_activity_that_does_not_occur_is_named():
+    config = OutcomeConfig(event="cancle", landmark="journey_end", horizon="1 day")
+
+    with pytest.raises(UsageError, match="Did you mean 'cancel'"):
+        link("churn", config, journeys_of(ROWS))
+
+
+def test_a_metric_that_nobody_asked_is_named():
+    surveys = pd.DataFrame({"metric": ["csat"], "customer_id": ["ann"], "value": [2.0], "sent_at": [day(1)]})
+
+    with pytest.raises(InputError, match="Metrics found: csat"):
+        link_survey(journeys_of(ROWS), surveys, metric="nps", promoters=9)
+
+
+def test_the_definition_says_what_is_counted():
+    config = OutcomeConfig(event="cancel", landmark="journey_end", horizon="60 days", gap="2 days")
+
+    assert config.definition("churn") == (
+        "churn = cancel within 62 days after the end of the journey, not counting the first 2 days; paths hold "
+        "everything up to that landmark; journeys not observed that long are left out, never counted as 'no'."
+    )
