@@ -76,7 +76,7 @@ def discover_model(
         What share of the strongest alternative a step may have and still be left out. For the heuristics miner the
         dependency threshold is ``1 - noise``, for the split miner the percentile of kept steps.
     most : int
-        How many variants the miner gets, the most frequent ones; the quality is measured on all (up to 5000).
+        How many variants the miner gets, the most frequent ones; the quality is measured on as many as can be.
 
     Returns
     -------
