@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from journeymining.ingest.clocks import instant_columns
+from journeymining.ingest.clocks import with_instant
 from journeymining.ingest.readers import FILE, LINE, PROBLEM
 from journeymining.ingest.records import column, text_sql, value_sql, when_sql
 from journeymining.ingest.sources import FILTERS
@@ -42,6 +42,15 @@ EVENT_COLUMNS = {
     "granularity": "VARCHAR",
 }
 """Columns of ``source_events.parquet``."""
+
+TIME_COLUMNS = {
+    "time_text": "VARCHAR",
+    "timestamp": "TIMESTAMPTZ",
+    "time_rule": "VARCHAR",
+    "granularity": "VARCHAR",
+    "_undeclared": "BOOLEAN",
+}
+"""What is known of the time of a record; ``_undeclared``: it needs a zone that nobody declared."""
 
 SURVEY_COLUMNS = {
     "survey_id": "VARCHAR",
@@ -101,41 +110,42 @@ def _candidates(records: str, place: int, event: Event, stream: Stream, zone: st
     items += [identifier(f"id:{name}") for name in stream.identifiers]
     required = event.required or stream.required
     missing = "".join(f" WHEN {name} IS NULL THEN {literal(f'{name}: missing')}" for name in required)
-    # The table of fields has no name without a prefix, so that later items may use earlier ones by name.
+    timed = _timed(
+        f"SELECT * FROM {records} WHERE {PROBLEM} IS NULL AND {when_sql(event.when, event.present)}",
+        event.time or stream.time,
+        zone,
+    )
     return f"""
         SELECT *, CASE WHEN _key IS NULL THEN 'key: missing'
             WHEN "_lost:activity" THEN 'activity: a text the connector does not know'
             WHEN activity IS NULL THEN 'activity: missing'
             WHEN time_text IS NULL THEN 'time: missing'
             WHEN timestamp IS NULL THEN 'time: unreadable, without zone or outside 1990-2100'{missing} END AS _reason
-        FROM (SELECT {FILE}, {LINE}, _key, _agent, {place} AS _rule, {", ".join(items)},
-            {_time(event.time or stream.time, zone)}
-            FROM {records} WHERE {PROBLEM} IS NULL AND {when_sql(event.when, event.present)})"""
+        FROM (SELECT {FILE}, {LINE}, _key, _agent, {place} AS _rule, {", ".join(TIME_COLUMNS)}, {", ".join(items)}
+            FROM ({timed}))"""
 
 
-def _time(time: Time | None, zone: str | None, prefix: str = "") -> str:
-    """Return items, each with the prefix: time_text, timestamp, time_rule, granularity and _undeclared."""
-    text, clock = f"{prefix}time_text", f"_{prefix}t_"
-    names = [f"{prefix}{name}" for name in ("time_text", "timestamp", "time_rule", "granularity")]
+def _timed(query: str, time: Time | None, zone: str | None, prefix: str = "") -> str:
+    """Return a query of records with the columns, each with the prefix, of `TIME_COLUMNS`."""
+    names = {name: f"{prefix}{name}" for name in TIME_COLUMNS}
     if time is None:
-        nothing = ["VARCHAR", "TIMESTAMPTZ", "VARCHAR", "VARCHAR"]
-        items = [f"CAST(NULL AS {kind}) AS {name}" for kind, name in zip(nothing, names, strict=True)]
-        return ", ".join([*items, f"false AS {prefix}_undeclared"])
+        items = ", ".join(f"CAST(NULL AS {kind}) AS {names[name]}" for name, kind in TIME_COLUMNS.items())
+        return f"SELECT *, {items} FROM ({query})"
     fields = [column(field) for field in time.field]
     written = fields[0] if len(fields) == 1 else f"coalesce({', '.join(fields)})"
-    fold = value_sql([time.fold_by]) if time.fold_by else None
+    clock, fold = f"_{prefix}t_", f"_{prefix}t_fold"
+    known = value_sql([time.fold_by]) if time.fold_by else "CAST(NULL AS VARCHAR)"
+    base = f"SELECT *, {written} AS {names['time_text']}, {known} AS {fold} FROM ({query})"
+    read = with_instant(base, time, names["time_text"], zone=zone, fold=fold, prefix=clock)
     needs = time.zone == "source" and zone is None and time.form in {"iso", "pattern"}
     undeclared = f"coalesce({clock}bare AND {clock}wall IS NOT NULL, false)" if needs else "false"
-    return ", ".join(
-        [
-            f"{written} AS {text}",
-            *instant_columns(time, text, zone=zone, fold=fold, prefix=clock),
-            f"timezone('UTC', {clock}instant) AS {names[1]}",
-            f"CASE WHEN {clock}instant IS NOT NULL THEN {clock}rule END AS {names[2]}",
-            f"CASE WHEN {clock}instant IS NOT NULL THEN {clock}exact END AS {names[3]}",
-            f"{undeclared} AS {prefix}_undeclared",
-        ]
-    )
+    there = f"{clock}instant IS NOT NULL"
+    return f"""
+        SELECT * EXCLUDE ({clock}instant, {clock}rule, {clock}exact, {fold}),
+            timezone('UTC', {clock}instant) AS {names["timestamp"]},
+            CASE WHEN {there} THEN {clock}rule END AS {names["time_rule"]},
+            CASE WHEN {there} THEN {clock}exact END AS {names["granularity"]},
+            {undeclared} AS {names["_undeclared"]} FROM ({read})"""
 
 
 def _number(rules: Sequence[NumberValue]) -> str:
@@ -180,10 +190,11 @@ def identifiers_sql(candidates: str, kinds: Mapping[str, str]) -> str:
 def record_rows_sql(records: str, source: str, name: str, stream: Stream, zone: str | None) -> str:
     """Return the query of records that carry identifiers or answers but are no events, as candidates."""
     ids = "".join(f", {identifier(f'id:{one}')}" for one in stream.identifiers)
+    timed = _timed(f"SELECT * FROM {records} WHERE {PROBLEM} IS NULL", stream.time, zone)
     return f"""
         SELECT {row_id(source, name, "''")} AS event_id, {literal(source)} AS source, *,
             CASE WHEN _key IS NULL THEN 'key: missing' END AS _reason
-        FROM (SELECT {FILE}, {LINE}, _key{ids}, {_time(stream.time, zone)} FROM {records} WHERE {PROBLEM} IS NULL)"""
+        FROM (SELECT {FILE}, {LINE}, _key{ids}, {", ".join(TIME_COLUMNS)} FROM ({timed}))"""
 
 
 def surveys_sql(records: str, source: str, name: str, stream: Stream, survey: Survey, zone: str | None) -> str:
@@ -195,7 +206,11 @@ def surveys_sql(records: str, source: str, name: str, stream: Stream, survey: Su
     items += [f"{_lost(rules, name)} AS {identifier(f'_lost:{name}')}" for name, rules in (texts | numbers).items()]
     items += [f"{text_sql(survey.value)} AS _answer"]
     items += [identifier(f"id:{one}") for one in stream.identifiers]
-    items += [_time(survey.sent_at, zone, "sent_at_"), _time(survey.answered_at, zone, "answered_at_")]
+    times = ("sent_at_", "answered_at_")
+    items += [f"{prefix}{name}" for prefix in times for name in TIME_COLUMNS]
+    timed = f"SELECT * FROM {records} WHERE {PROBLEM} IS NULL"
+    for prefix in times:
+        timed = _timed(timed, getattr(survey, prefix.removesuffix("_")), zone, prefix)
     unreadable = " OR ".join(
         f"({p}_time_text IS NOT NULL AND {p}_timestamp IS NULL)" for p in ("sent_at", "answered_at")
     )
@@ -213,4 +228,4 @@ def surveys_sql(records: str, source: str, name: str, stream: Stream, survey: Su
             WHEN scale_min IS NULL OR scale_max IS NULL OR scale_min >= scale_max THEN 'scale: missing or no range'
             WHEN value < scale_min OR value > scale_max THEN 'value: outside its scale'
             WHEN {unreadable} THEN 'time: unreadable, without zone or outside 1990-2100' END AS _reason
-        FROM (SELECT {FILE}, {LINE}, _key, {", ".join(items)} FROM {records} WHERE {PROBLEM} IS NULL)"""
+        FROM (SELECT {FILE}, {LINE}, _key, {", ".join(items)} FROM ({timed}))"""
