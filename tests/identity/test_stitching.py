@@ -32,6 +32,11 @@ def day(row, column):
     )
 
 
+def days(row):
+    """Return from and until of a link as days."""
+    return day(row, "valid_from"), day(row, "valid_to")
+
+
 def test_one_customer_across_four_channels(stitch_records):
     customers, result = stitch_records(
         [
@@ -60,7 +65,7 @@ def test_a_phone_shared_by_two_accounts_joins_neither_and_is_split_by_time(stitc
 
     assert together(customers) == [["a", "before", "early"], ["b", "late"]]
     intervals = links(result, kind="phone")
-    assert [(row["rule"], day(row, "valid_from"), day(row, "valid_to")) for row in intervals] == [
+    assert [(row["rule"], *days(row)) for row in intervals] == [
         ("interval", -5, 10),
         ("interval", 10, None),
     ]
@@ -365,3 +370,32 @@ def test_missing_columns_and_files_are_named(tmp_path):
         stitch(events, events)
     with pytest.raises(InputError, match="no such file"):
         stitch(tmp_path / "nothing.parquet", events)
+
+
+def test_the_worked_example_of_the_documentation(stitch_records):
+    customers, result = stitch_records(
+        [
+            ("crm", "contact1", 0, "account:A phone:P"),
+            ("crm", "contact2", 10, "account:B phone:P"),
+            ("web", "login", 11, "account:B cookie:K"),
+            ("web", "visit", 2, "cookie:K"),
+            ("calls", "call1", 5, "phone:P"),
+            ("calls", "call2", 19, "phone:P"),
+            ("web", "library", 19, "cookie:L"),
+        ]
+    )
+
+    assert together(customers) == [["call1", "contact1"], ["call2", "contact2", "login", "visit"], ["library"]]
+    names = {customers["crm", "contact1"]: "A", customers["crm", "contact2"]: "B", customers["web", "library"]: "L"}
+    rows = [
+        (row["value_hash"], names[row["customer_id"]], *days(row), row["rule"], row["strength"])
+        for row in result.customers.to_pylist()
+    ]
+    assert sorted(rows, key=str) == [
+        ("A", "A", 0, None, "same_value", "unique"),
+        ("B", "B", 10, None, "same_value", "unique"),
+        ("K", "B", 2, None, "same_value", "weak"),
+        ("L", "L", 19, None, "same_value", "weak"),
+        ("P", "A", 0, 10, "interval", "weak"),
+        ("P", "B", 10, None, "interval", "weak"),
+    ]

@@ -6,6 +6,7 @@ import random
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -274,3 +275,33 @@ def test_a_journey_keeps_its_id_when_other_customers_come(make_events):
     _, many = cut_journeys(make_events(*more), config(gap="30 days"))
 
     assert set(few["journey_id"].to_pylist()) < set(many["journey_id"].to_pylist())
+
+
+def test_the_worked_example_of_the_documentation(make_events):
+    events = make_events(
+        ("observed", 0, "x"),
+        ("A", 9, "offer_viewed"),
+        ("A", 11, "offer_viewed"),
+        ("A", 19, "order_placed"),
+        ("A", 23, "modem_delivered"),
+        ("A", 23, "modem_active"),
+        ("A", 32, "helpdesk_call"),
+        ("A", 165, "helpdesk_call"),
+        ("observed", 180, "x"),
+    )
+
+    cut, journeys = cut_journeys(events, config(gap="30 days", start="order_placed", end="modem_active"))
+
+    own = cut.filter(pc.equal(cut["customer_id"], "A"))
+    assert paths(own) == [
+        "offer_viewed offer_viewed",
+        "order_placed modem_delivered modem_active",
+        "helpdesk_call",
+        "helpdesk_call",
+    ]
+    flags_of = {row["journey_id"]: row for row in journeys.to_pylist()}
+    in_time = sorted(own.to_pylist(), key=lambda row: row["event_id"])
+    found = [flags_of[name] for name in dict.fromkeys(row["journey_id"] for row in in_time)]
+    assert [row["begun_by"] for row in found] == ["first", "start", "end", "gap"]
+    assert [row["open"] for row in found] == [False, False, False, True]
+    assert [row["left_truncated"] for row in found] == [True, False, False, False]
