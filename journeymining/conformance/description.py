@@ -64,4 +64,3 @@ def main_path(flow: Flow) -> list[str]:
         return [flow.name]
     parts = flow.parts[:1] if flow.kind == "choice" else flow.parts
     return list(dict.fromkeys(name for part in parts for name in main_path(part)))
-

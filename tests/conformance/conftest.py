@@ -69,3 +69,8 @@ def said():
         return [tuple(row) for row in found.deviations[list(columns)].itertuples(index=False)]
 
     return rows
+
+
+@pytest.fixture
+def make_table():
+    return table
