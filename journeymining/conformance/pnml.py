@@ -139,7 +139,12 @@ def _marking(path: str | Path, marking: Any, places: set[str]) -> dict[str, int]
 
 
 def write_pnml(net: PetriNet, path: Path, *, name: str) -> None:
-    """Write a net as PNML that ProM and pm4py read, silent transitions marked ``$invisible$``."""
+    """Write a net to a PNML file, see `pnml_bytes`."""
+    path.write_bytes(pnml_bytes(net, name=name))
+
+
+def pnml_bytes(net: PetriNet, *, name: str) -> bytes:
+    """Return a net as PNML that ProM and pm4py read, silent transitions marked ``$invisible$``."""
     from lxml import etree
 
     root = etree.Element("pnml")
@@ -169,7 +174,8 @@ def write_pnml(net: PetriNet, path: Path, *, name: str) -> None:
         for number in np.flatnonzero(final).tolist():
             one = etree.SubElement(marking, "place", idref=f"p{number}")
             etree.SubElement(one, "text").text = str(final[number])
-    path.write_bytes(etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True))
+    text: bytes = etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
+    return text
 
 
 def _named(element: Any, name: str) -> None:
