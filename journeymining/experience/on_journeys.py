@@ -23,7 +23,8 @@ def experience_tables(
 ) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
     """Return the tables of experience of a run.
 
-    An answer is about the journey it names, else about the last journey of its customer that ended before it was asked.
+    An answer is about the journey it names, else about the last journey of its customer that ended before it was asked;
+    where there is a design, the last one in its scope.
 
     Parameters
     ----------
@@ -64,6 +65,9 @@ def experience_tables(
     left_out = {"not answered": int(asked["value"].isna().sum()), "other metrics": len(surveys) - len(asked)}
     if answers.empty:
         return tables, left_out
+    if deviations is not None:
+        inside = deviations.loc[deviations["in_scope"].astype(bool), "journey_id"]
+        journeys = journeys[journeys["journey_id"].isin(inside)].reset_index(drop=True)
     placed = _placed(asked, journeys, metric)
     left_out["answers about no journey"] = len(answers) - int(placed["value"].notna().sum())
     tables["nps_by_variant"] = _by_variant(placed, metric, least)
