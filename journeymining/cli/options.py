@@ -55,6 +55,7 @@ def log_options(function: Command) -> Command:
         click.option("--journey", metavar="COLUMN", help="Column that says which journey (case) an event belongs to."),
         click.option("--activity", metavar="COLUMN", help="Column that says what happened."),
         click.option("--timestamp", metavar="COLUMN", help="Column that says when it happened (or was completed)."),
+        click.option("--start-timestamp", metavar="COLUMN", help="Column that says when it began, for durations."),
         click.option("--customer", metavar="COLUMN", help="Column of the customer; without one a journey is one."),
         click.option("--channel", metavar="COLUMN", help="Column of the channel, such as case:channel."),
         click.option("--resource", metavar="COLUMN", help="Column of who did it."),
