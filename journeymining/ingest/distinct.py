@@ -32,9 +32,9 @@ def convert_distinct(
     convert : function
         Text in, text or None out. Called once per distinct text.
     table : str
-        Name of the new temporary table.
+        Name of the new table.
     """
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {identifier(table)} (text VARCHAR, converted VARCHAR)")
+    connection.execute(f"CREATE OR REPLACE TABLE {identifier(table)} (text VARCHAR, converted VARCHAR)")
     reading = connection.cursor()
     reader = reading.sql(f"SELECT DISTINCT text FROM ({query}) WHERE text IS NOT NULL").to_arrow_reader(BATCH)
     for batch in reader or ():

@@ -80,8 +80,9 @@ def events_sql(records: str, source: str, name: str, stream: Stream, config: Sou
     ``_undeclared`` (the time needs a zone that nobody declared), ``_lost:<column>`` (a text was there and says
     nothing) and the texts of the identifiers (``id:<name>``).
     """
+    filtered = [name for name in {**config.keep, **config.drop} if name not in FILTERS and name in stream.known]
     candidates = " UNION ALL ".join(
-        _candidates(records, place, event, stream, zone) for place, event in enumerate(stream.events)
+        _candidates(records, place, event, stream, zone, filtered) for place, event in enumerate(stream.events)
     )
     order = f"{LINE} * {len(stream.events)} + _rule"
     if stream.order:
@@ -99,14 +100,16 @@ def events_sql(records: str, source: str, name: str, stream: Stream, config: Sou
             FROM ({candidates}))"""
 
 
-def _candidates(records: str, place: int, event: Event, stream: Stream, zone: str | None) -> str:
+def _candidates(
+    records: str, place: int, event: Event, stream: Stream, zone: str | None, filtered: Sequence[str]
+) -> str:
     texts = {"activity": event.activity} | {name: getattr(event, name) or getattr(stream, name) for name in COLUMNS}
     numbers = {name: getattr(event, name) or getattr(stream, name) for name in NUMBERS}
     items = [f"{value_sql(rules)} AS {name}" for name, rules in texts.items()]
     items += [f"{_number(rules)} AS {name}" for name, rules in numbers.items()]
     items += [f"{_lost(rules, name)} AS {identifier(f'_lost:{name}')}" for name, rules in (texts | numbers).items()]
     items += [f"{column(field)} AS {identifier(f'o:{field}')}" for field in stream.order]
-    items += [f"{column(field)} AS {identifier(f'k:{field}')}" for field in stream.known]
+    items += [f"{column(field)} AS {identifier(f'k:{field}')}" for field in filtered]
     items += [identifier(f"id:{name}") for name in stream.identifiers]
     required = event.required or stream.required
     missing = "".join(f" WHEN {name} IS NULL THEN {literal(f'{name}: missing')}" for name in required)

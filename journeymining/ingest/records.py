@@ -156,16 +156,22 @@ def _member(member: Member) -> str:
     return parts[0] if len(parts) == 1 else f"coalesce({', '.join(parts)})"
 
 
-def key_sql(stream: Stream) -> str:
-    """Return SQL of the key of a record, null where it has none."""
-    if stream.key == "content":
-        # Equal lines of one file are different records; equal files are the same records twice.
-        content = _joined([column(name) for name in stream.names])
-        return f"md5({content}) || '#' || row_number() OVER (PARTITION BY {FILE}, md5({content}) ORDER BY {LINE})"
-    fields = [column(name) for name in stream.key]
-    if len(fields) == 1:
-        return fields[0]
-    return f"CASE WHEN coalesce({', '.join(fields)}) IS NOT NULL THEN {_joined(fields)} END"
+def keyed_sql(stream: Stream, base: str) -> str:
+    """Return a query of records with their ``_key``, null where they have none."""
+    if stream.key != "content":
+        fields = [column(field) for field in stream.key]
+        joined = f"CASE WHEN coalesce({', '.join(fields)}) IS NOT NULL THEN {_joined(fields)} END"
+        return f"SELECT *, {fields[0] if len(fields) == 1 else joined} AS _key FROM ({base})"
+    # Equal lines of one file are different records, equal files are the same records twice. Repeated lines are few:
+    # only they are numbered, so that most records need no window.
+    hashed = f"SELECT *, md5({_joined([column(name) for name in stream.names])}) AS _content FROM ({base})"
+    repeated = f"SELECT {FILE}, _content FROM ({hashed}) GROUP BY ALL HAVING count(*) > 1"
+    number = f"row_number() OVER (PARTITION BY {FILE}, _content ORDER BY {LINE}) AS _number"
+    numbered = f"SELECT {FILE}, {LINE}, {number} FROM ({hashed}) SEMI JOIN ({repeated}) USING ({FILE}, _content)"
+    return (
+        f"SELECT * EXCLUDE (_content, _number), _content || '#' || coalesce(_number, 1) AS _key "
+        f"FROM ({hashed}) LEFT JOIN ({numbered}) USING ({FILE}, {LINE})"
+    )
 
 
 def _joined(fields: Sequence[str]) -> str:
@@ -257,4 +263,4 @@ def records_sql(stream: Stream, fields: str, tables: Mapping[str, str]) -> str:
         base = f"SELECT *, {value_sql(rules)} AS {column(name)} FROM ({base})"
     agent = column(stream.bots) if stream.bots else "CAST(NULL AS VARCHAR)"
     ids = "".join(f", {value_sql(rules)} AS {identifier(f'id:{name}')}" for name, rules in stream.identifiers.items())
-    return f"SELECT *, {key_sql(stream)} AS _key, {agent} AS _agent{ids} FROM ({base})"
+    return f"SELECT *, {agent} AS _agent{ids} FROM ({keyed_sql(stream, base)})"

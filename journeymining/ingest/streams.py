@@ -60,11 +60,17 @@ class Source:
         self.db.execute(f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
         return f"read_parquet({literal(str(path))})"
 
-    def write(self, table: str, stream: str, query: str) -> None:
-        """Write a part of a result table."""
+    def view(self, name: str, query: str) -> str:
+        """Name a query, so that others can read from it."""
+        self.db.execute(f"CREATE OR REPLACE VIEW {identifier(name)} AS {query}")
+        return identifier(name)
+
+    def write(self, table: str, stream: str, query: str) -> int:
+        """Write a part of a result table, and return its number of rows."""
         path = self.work / table / f"{len(list((self.work / table).glob('*'))):03d}-{stream}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.db.execute(f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+        copied = self.rows(f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+        return int(copied[0][0])
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """Return the rows of a small query."""
@@ -199,33 +205,41 @@ def _convert(source: Source, records: str, name: str, stream: Stream) -> None:
 
 
 def _judge(source: Source, name: str, kind: str, query: str) -> str:
-    """Write the candidates of a table, each with what becomes of it: ``_group`` and ``_reason``."""
+    """Say of all candidates of a table what becomes of them: a view with ``_group`` and ``_reason``."""
     stream = source.connector.streams[name]
     candidates = source.store(f"candidates-{kind}-{name}", query)
     bots, bot = "", "false"
     if kind == "events" and stream.bots and source.config.bots == "drop":
         bots, bot = "LEFT JOIN bots ON bots.text = _agent", "bots.converted IS NOT NULL"
     filtered = "_filtered" if kind == "events" else "CAST(NULL AS VARCHAR)"
-    # The same record twice (a file copied, an export repeated) is one event: the first in the order of files.
-    again = (
-        f"row_number() OVER (PARTITION BY event_id, _good ORDER BY {FILE}, {LINE}) > 1"
-        if kind != "records"
-        else "false"
+    answered = "_reason = 'no answer'" if kind == "surveys" else "false"
+    out = f"CASE WHEN {bot} THEN 'bot' WHEN {answered} THEN 'no answer' ELSE {filtered} END"
+    judged = f"SELECT c.*, {out} AS _out FROM {candidates} AS c {bots}"
+    _mark_duplicates(source, judged if kind != "records" else f"SELECT * FROM ({judged}) WHERE false")
+    again = "d.event_id IS NOT NULL"
+    return source.view(
+        f"judged-{kind}-{name}",
+        f"""
+        SELECT j.* EXCLUDE (_reason, _out),
+            CASE WHEN _out IS NOT NULL THEN _out WHEN {again} THEN 'duplicate' ELSE _reason END AS _reason,
+            CASE WHEN _out IS NOT NULL OR {again} THEN 'left out' WHEN _reason IS NOT NULL THEN 'rejected'
+                ELSE 'kept' END AS _group
+        FROM ({judged}) AS j LEFT JOIN duplicates AS d USING (event_id, {FILE}, {LINE})""",
     )
-    judged = f"""
-        SELECT * EXCLUDE (_reason, _out, _good, _again),
-            CASE WHEN _out IS NOT NULL THEN _out WHEN _reason IS NOT NULL THEN _reason
-                WHEN _again THEN 'duplicate' END AS _reason,
-            CASE WHEN _out IS NOT NULL OR (_again AND _good) THEN 'left out'
-                WHEN _reason IS NOT NULL THEN 'rejected' ELSE 'kept' END AS _group
-        FROM (SELECT *, {again} AS _again FROM (SELECT *, _out IS NULL AND _reason IS NULL AS _good
-            FROM (SELECT c.*, CASE WHEN {bot} THEN 'bot' WHEN {_unanswered(kind)} THEN 'no answer'
-                ELSE {filtered} END AS _out FROM {candidates} AS c {bots})))"""
-    return source.store(f"judged-{kind}-{name}", judged)
 
 
-def _unanswered(kind: str) -> str:
-    return "_reason = 'no answer'" if kind == "surveys" else "false"
+def _mark_duplicates(source: Source, judged: str) -> None:
+    """Fill the table of good candidates whose id an earlier one has.
+
+    The same record twice (a file copied, an export repeated) is one event: the first in the order of files. Repeated
+    ids are few, so they are found by a short hash first, which fits into memory where the ids would not.
+    """
+    good = f"SELECT event_id, {FILE}, {LINE} FROM ({judged}) WHERE _out IS NULL AND _reason IS NULL"
+    repeated = f"SELECT hash(event_id) AS h FROM ({good}) GROUP BY h HAVING count(*) > 1"
+    number = f"row_number() OVER (PARTITION BY event_id ORDER BY {FILE}, {LINE})"
+    source.db.execute(f"""
+        CREATE OR REPLACE TABLE duplicates AS SELECT event_id, {FILE}, {LINE} FROM ({good}) AS g
+        SEMI JOIN ({repeated}) AS r ON hash(g.event_id) = r.h QUALIFY {number} > 1""")
 
 
 def _refuse_undeclared(source: Source, name: str, kind: str, judged: str) -> None:
@@ -268,20 +282,19 @@ def _write(source: Source, name: str, kind: str, stream: Stream, judged: str) ->
     kinds = {one: str(kind_of(one, rules)) for one, rules in stream.identifiers.items()}
     if not kinds:
         return 0
-    kept = source.store(f"kept-{kind}-{name}", f"SELECT * FROM {judged} WHERE _group = 'kept' OR _reason = 'duplicate'")
     parts = []
     for one, kind_ in kinds.items():
-        texts = identifiers_sql(kept, {one: kind_})
+        texts = identifiers_sql(f"(SELECT * FROM {judged} WHERE _group = 'kept')", {one: kind_})
         table = identifier(f"hash:{name}:{one}")
         parts.append(
             f"SELECT source, event_id, kind, converted AS value_hash, timestamp FROM ({texts}) AS i "
             f"JOIN {table} AS h ON h.text = i.text WHERE converted IS NOT NULL"
         )
-    query = f"SELECT source, event_id, kind, value_hash, min(timestamp) AS timestamp FROM ({' UNION ALL '.join(parts)})"
-    query += " GROUP BY ALL ORDER BY event_id, kind, value_hash"
-    source.write("identifiers", name, query)
-    written = sorted((source.work / "identifiers").glob(f"*-{name}.parquet"))[-1]
-    return int(source.rows(f"SELECT count(*) FROM read_parquet({literal(str(written))})")[0][0])
+    query = " UNION ALL ".join(parts)
+    # A record may say one thing twice: in two fields of one kind, or because it is there twice.
+    if kind == "records" or len(set(kinds.values())) < len(kinds):
+        query = f"SELECT source, event_id, kind, value_hash, min(timestamp) AS timestamp FROM ({query}) GROUP BY ALL"
+    return source.write("identifiers", name, f"SELECT * FROM ({query}) ORDER BY event_id, kind, value_hash")
 
 
 def _survey_item(name: str) -> str:
