@@ -7,7 +7,7 @@ import pandas as pd
 from journeymining.exceptions import InputError
 from journeymining.proportions import wilson
 
-GOOD = {"high_is_good": (5.0, 7.0, 1.0, 7.0), "low_is_good": (1.0, 2.0, 1.0, 5.0)}
+GOOD = {"higher_is_better": (5.0, 7.0, 1.0, 7.0), "lower_is_better": (1.0, 2.0, 1.0, 5.0)}
 """Per direction: the answers that count as easy (from, to) and the scale (from, to)."""
 
 
@@ -15,8 +15,8 @@ def customer_effort(answers: pd.Series, *, direction: str | None) -> dict[str, f
     """Return mean effort score and the share of customers who found it easy.
 
     There are two questions in use and they point in opposite directions, so the direction must be said:
-    ``high_is_good`` is "the company made it easy to handle my issue", 1 to 7, easy from 5 (CES 2.0);
-    ``low_is_good`` is "how much effort did you personally have to put forth", 1 to 5, easy up to 2 (CES 1.0).
+    ``higher_is_better`` is "the company made it easy to handle my issue", 1 to 7, easy from 5 (CES 2.0);
+    ``lower_is_better`` is "how much effort did you personally have to put forth", 1 to 5, easy up to 2 (CES 1.0).
 
     Returns
     -------
@@ -30,14 +30,14 @@ def customer_effort(answers: pd.Series, *, direction: str | None) -> dict[str, f
 
     Examples
     --------
-    >>> score = customer_effort(pd.Series([7, 6, 5, 3, 2]), direction="high_is_good")
+    >>> score = customer_effort(pd.Series([7, 6, 5, 3, 2]), direction="higher_is_better")
     >>> round(score["mean"], 2), score["share"]
     (4.6, 0.6)
     """
     if direction not in GOOD:
         raise InputError(
-            f"Effort scores need the direction of their scale; found {direction!r}. Say high_is_good (easy = high, "
-            "1 to 7) or low_is_good (effort = high, 1 to 5)."
+            f"Effort scores need the direction of their scale; found {direction!r}. Say higher_is_better (easy = high, "
+            "1 to 7) or lower_is_better (effort = high, 1 to 5)."
         )
     first, last, scale_min, scale_max = GOOD[direction]
     values = answers.dropna().astype(float)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from journeymining.exceptions import InputError
+from journeymining.exceptions import EmptyLogError, InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,7 +43,7 @@ def answers_on_journeys(
     answers = surveys[(surveys["metric"] == metric) & surveys["value"].notna()].reset_index(drop=True)
     if answers.empty:
         found = ", ".join(sorted(map(str, surveys["metric"].dropna().unique()))) or "none"
-        raise InputError(f"No answers of metric '{metric}'. Metrics found: {found}.")
+        raise EmptyLogError(f"No answers of metric '{metric}'. Metrics found: {found}.")
     times = [answers[column] for column in ("sent_at", "answered_at") if column in answers]
     if not times:
         raise InputError.missing_column("sent_at", answers.columns, where="The surveys")

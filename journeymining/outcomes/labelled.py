@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from journeymining.exceptions import InputError
+from journeymining.exceptions import EmptyLogError, InputError
+from journeymining.outcomes.audit import audit
+from journeymining.outcomes.effects import effects
+from journeymining.outcomes.importance import grouped_importance
 from journeymining.outcomes.landmarks import LinkedOutcome, linked_outcome
+from journeymining.outcomes.models import fit_all
+from journeymining.outcomes.results import OutcomeResult, judge, model_card
 from journeymining.outcomes.splitting import Split, check_disjoint
 
 if TYPE_CHECKING:
@@ -115,3 +120,34 @@ def prefixes(journeys: JourneyFrame, label: NDArray[np.int8], *, longest: int) -
     whole = journeys[rows]
     place = np.arange(len(whole.time)) - whole.offsets[whole.row]
     return whole.keep_events(place <= within[whole.row]), label[rows]
+
+
+def analyse_labelled(
+    linked: LinkedOutcome, *, train_share: float = 0.8, seed: int = 0, repeats: int = 1000
+) -> OutcomeResult:
+    """Say how early the label of a journey can be told, and which patterns go with it.
+
+    Models see every beginning of every journey and are judged on journeys that began later; effects compare whole
+    journeys. Nothing is masked: whether a log was cut before its label shows is up to whoever made it, so the audit
+    only warns.
+
+    Returns
+    -------
+    OutcomeResult
+        As `journeymining.outcomes.results.analyse` gives, with ``prefixes`` in the card: the longest length, and how
+        many beginnings trained and tested.
+    """
+    split, shown = strict_split(linked, train_share=train_share)
+    longest = longest_prefix(linked)
+    train, y = prefixes(shown.journeys[split.train], shown.label[split.train], longest=longest)
+    test, truth = prefixes(shown.journeys[split.test], shown.label[split.test], longest=longest)
+    for side, labels in (("training", y), ("test", truth)):
+        if len(np.unique(labels)) < 2:
+            raise EmptyLogError(f"All journeys on the {side} side have the same label: nothing can be learnt.")
+    suspects = audit(linked)
+    fitted = fit_all(train, y, seed=seed)
+    figures, sentence = judge(linked.name, fitted, test, truth, base_rate=float(y.mean()), seed=seed, repeats=repeats)
+    importance = grouped_importance(fitted[0], test, truth, seed=seed)
+    card = model_card(shown, split, fitted, figures, sentence, importance, suspects, seed=seed)
+    card["prefixes"] = {"longest": longest, "train": len(y), "test": len(truth)}
+    return OutcomeResult(effects(linked, split, seed=seed), card, linked, fitted)

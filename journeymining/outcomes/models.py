@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from journeymining.outcomes.journey_frame import JourneyFrame
 
-STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)
+STRENGTHS = (1e-3, 1e-2, 1e-1)
 """Inverse strengths of the penalty that the inner cross-validation chooses from."""
 
 MOST_TRAINED = 200_000
@@ -64,6 +64,15 @@ def features(journeys: JourneyFrame) -> FeatureUnion:
     if journeys.flags is not None and len(journeys.flags.columns):
         parts.append(("flag", FlagEncoder()))
     return FeatureUnion(parts, verbose_feature_names_out=False)
+
+
+def fit_all(journeys: JourneyFrame, label: NDArray[np.int8], *, seed: int = 0) -> list[Fitted]:
+    """Fit the default model, the second one, and the dummies."""
+    return [
+        fit_logistic_model(LOGISTIC, features(journeys), journeys, label, seed=seed),
+        fit_boosting(journeys, label, seed=seed),
+        *fit_dummies(journeys, label, seed=seed),
+    ]
 
 
 def fit_logistic_model(

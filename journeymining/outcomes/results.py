@@ -108,15 +108,26 @@ def analyse(
     table = effects(linked, split, seed=seed)
     train, test = linked.journeys[split.train], linked.journeys[split.test]
     y, truth = linked.label[split.train], linked.label[split.test]
-    fitted = [
-        models.fit_logistic_model(models.LOGISTIC, models.features(train), train, y, seed=seed),
-        models.fit_boosting(train, y, seed=seed),
-        *models.fit_dummies(train, y, seed=seed),
-    ]
+    fitted = models.fit_all(train, y, seed=seed)
     figures, sentence = judge(linked.name, fitted, test, truth, base_rate=float(y.mean()), seed=seed, repeats=repeats)
     importance = grouped_importance(fitted[0], test, truth, seed=seed)
-    support = support_report(train)
-    card = {
+    card = model_card(linked, split, fitted, figures, sentence, importance, suspects, seed=seed)
+    return OutcomeResult(effects=table, card=card, linked=linked, models=fitted)
+
+
+def model_card(
+    linked: LinkedOutcome,
+    split: Split,
+    fitted: list[models.Fitted],
+    figures: list[Evaluation],
+    sentence: str,
+    importance: pd.DataFrame,
+    suspects: pd.DataFrame,
+    *,
+    seed: int,
+) -> dict[str, Any]:
+    """Return what must be known to trust, or not trust, the figures of an outcome."""
+    return {
         "outcome": linked.name,
         "definition": linked.definition,
         "journeymining": __version__,
@@ -127,12 +138,11 @@ def analyse(
         "models": [_figures(one, model) for one, model in zip(figures, fitted, strict=True)],
         "calibration": _with_intervals(figures[0].bins),
         "importance": importance.head(20).to_dict("records"),
-        "variants": support.to_dict("records"),
+        "variants": support_report(linked.journeys[split.train]).to_dict("records"),
         "audit": suspects.to_dict("records"),
         "warnings": _warnings(linked, split, figures, suspects),
         "note": "Associations between paths and outcomes; none of it says that a path causes an outcome.",
     }
-    return OutcomeResult(effects=table, card=card, linked=linked, models=fitted)
 
 
 def judge(
@@ -220,7 +230,7 @@ def _with_intervals(bins: list[dict[str, float]]) -> list[dict[str, float]]:
 
 def _warnings(linked: LinkedOutcome, split: Split, figures: list[Evaluation], suspects: pd.DataFrame) -> list[str]:
     found = []
-    if split.kind != "temporal":
+    if split.kind == "customers":
         found.append(
             "Split by customers, not by time: with the time the outcome takes to show, too few earlier journeys are "
             "left to learn from. How well the past tells the future is not measured."
@@ -234,7 +244,7 @@ def _warnings(linked: LinkedOutcome, split: Split, figures: list[Evaluation], su
     if figures[0].brier_skill <= 0:
         found.append("The probabilities are no better than the overall rate for everybody: use the ranking only.")
     if len(suspects):
-        found.append("Allowed although it gives the outcome away: " + ", ".join(suspects["feature"]) + ".")
+        found.append("In the features although it may give the outcome away: " + ", ".join(suspects["feature"]) + ".")
     return found
 
 

@@ -36,30 +36,30 @@ def test_top_two_box_has_an_interval():
 
 
 def test_effort_of_the_worked_example():
-    score = customer_effort(pd.Series([7, 6, 5, 3, 2]), direction="high_is_good")
+    score = customer_effort(pd.Series([7, 6, 5, 3, 2]), direction="higher_is_better")
 
     assert score["mean"] == pytest.approx(4.6)
     assert score["share"] == pytest.approx(0.6)
 
 
-def test_effort_counts_the_other_end_when_low_is_good():
-    assert customer_effort(pd.Series([1, 2, 5]), direction="low_is_good")["easy"] == 2
+def test_effort_counts_the_other_end_when_lower_is_better():
+    assert customer_effort(pd.Series([1, 2, 5]), direction="lower_is_better")["easy"] == 2
 
 
 def test_effort_without_a_direction_is_refused():
     with pytest.raises(InputError, match="direction"):
         customer_effort(pd.Series([7, 6]), direction=None)
     with pytest.raises(InputError, match="1 of 2 effort answers"):
-        effort_table(pd.DataFrame({"metric": "ces", "value": [5, 6], "direction": ["high_is_good", None]}))
+        effort_table(pd.DataFrame({"metric": "ces", "value": [5, 6], "direction": ["higher_is_better", None]}))
     with pytest.raises(InputError, match="direction"):
         effort_table(pd.DataFrame({"metric": ["ces"], "value": [5]}))
 
 
 def test_directions_are_never_mixed_in_one_number():
     surveys = pd.DataFrame(
-        {"metric": "ces", "value": [7, 5, 1], "direction": ["high_is_good", "high_is_good", "low_is_good"]}
+        {"metric": "ces", "value": [7, 5, 1], "direction": ["higher_is_better", "higher_is_better", "lower_is_better"]}
     )
 
     table = effort_table(surveys)
 
-    assert table[["direction", "n", "mean"]].values.tolist() == [["high_is_good", 2, 6.0], ["low_is_good", 1, 1.0]]
+    assert table[["direction", "n", "mean"]].values.tolist() == [["higher_is_better", 2, 6.0], ["lower_is_better", 1, 1.0]]
