@@ -155,12 +155,15 @@ def odd_characters(checked: Checked) -> Iterator[Finding]:
         ("odd_characters", _ODD, "invisible characters (control, non-breaking) or blanks at an end"),
         ("lost_characters", "\ufffd", "characters that were lost in an earlier conversion (U+FFFD)"),
     ):
-        found = {name: events[name].str.contains(pattern).sum() for name in columns}
-        concerned = events.filter(
-            pl.any_horizontal(pl.col(columns).str.contains(pattern).fill_null(value=False))
-        ).height
+        found = {}
+        for name in columns:
+            values = events[name].unique()
+            odd = values.filter(values.str.contains(pattern).fill_null(value=False))
+            if odd.len():
+                found[name] = pl.col(name).is_in(odd.to_list())
+        concerned = events.filter(pl.any_horizontal(found.values()).fill_null(value=False)).height if found else 0
         if concerned:
-            where = ", ".join(name for name, count in found.items() if count)
+            where = ", ".join(found)
             text = f"{concerned:,} of {events.height:,} events have {what} in {where}"
             yield Finding(
                 check, "warning", concerned, share(concerned, events.height), text, "Clean them in the source."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -277,12 +278,18 @@ def _with_event_ids(log: pl.DataFrame, report: dict[str, Any]) -> pl.DataFrame:
     )
     with duckdb.connect() as connection:
         connection.register("content", content)
-        digest = connection.sql(f"SELECT md5(concat_ws('', {parts})) AS digest FROM content").to_arrow_table()
-        made = pl.DataFrame(pl.from_arrow(digest))
-        made = made.with_columns(pl.int_range(pl.len()).over("digest").alias("copy"))
-        connection.register("made", made.to_arrow())
-        ids = connection.sql("SELECT if(copy = 0, digest, md5(digest || copy)) AS event_id FROM made").to_arrow_table()
-    return log.with_columns(pl.coalesce("event_id", pl.DataFrame(pl.from_arrow(ids)).to_series()).alias("event_id"))
+        digests = connection.sql(f"SELECT md5(concat_ws('', {parts})) AS event_id FROM content").to_arrow_table()
+    made = pl.DataFrame(pl.from_arrow(digests)).with_row_index("row")
+    # Few rows are equal to another one, so only those are numbered.
+    copies = made.filter(pl.col("event_id").is_duplicated()).with_columns(
+        pl.int_range(pl.len()).over("event_id").alias("n")
+    )
+    numbered = [
+        hashlib.md5(f"{digest}{n}".encode(), usedforsecurity=False).hexdigest() if n else digest
+        for digest, n in copies.select("event_id", "n").iter_rows()
+    ]
+    ids = made["event_id"].scatter(copies["row"], numbered) if numbered else made["event_id"]
+    return log.with_columns(pl.coalesce("event_id", ids).alias("event_id"))
 
 
 def _to_arrow(log: pl.DataFrame) -> pa.Table:

@@ -58,7 +58,11 @@ def write_xes(log: pa.Table, path: Path) -> int:
     with path.open("wb") as raw:
         # No name and no time in the compressed file, so that equal logs give equal files.
         packed = path.suffix == ".gz"
-        with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) if packed else nullcontext(raw) as opened:
+        with (
+            gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=raw, mtime=0)
+            if packed
+            else nullcontext(raw) as opened
+        ):
             return _write(frame, cast("IO[bytes]", opened))
 
 
