@@ -103,6 +103,8 @@ class Design:
 def read_design(path: str | Path) -> Design:
     """Read a designed journey: our YAML, BPMN 2.0, PNML, a process tree (.ptml) or Declare (.decl), by its ending.
 
+    Of a BPMN file with several processes one is chosen by its id behind the file name: ``order.bpmn#Process_1``.
+
     Raises
     ------
     SpecError
@@ -110,9 +112,14 @@ def read_design(path: str | Path) -> Design:
     InputError
         If the file does not exist or a model cannot be checked, with the element's id and the reason.
     """
-    ending = Path(path).suffix.lower()
-    if not Path(path).is_file():
-        raise InputError(f"{path}: no such file.")
+    name, _, process = str(path).partition("#") if not Path(path).is_file() else (str(path), "", "")
+    ending = Path(name).suffix.lower()
+    if not Path(name).is_file():
+        raise InputError(f"{name}: no such file.")
+    if ending in {".bpmn", ".bpmn20"} or name.lower().endswith(".bpmn20.xml"):
+        from journeymining.conformance.bpmn import read_bpmn
+
+        return read_bpmn(name, process=process or None)
     if ending in {".yaml", ".yml"}:
         from journeymining.conformance.design_file import read_design_file
 

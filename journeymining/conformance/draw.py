@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from journeymining.conformance.design import Design, Touchpoint
     from journeymining.conformance.petri import PetriNet
 
+FONT = "Helvetica,Arial,sans-serif"
 INK, LINE, FILL, ACCENT = "#1f2937", "#64748b", "#f1f5f9", "#b45309"
 
 
@@ -68,10 +69,10 @@ def design_dot(design: Design) -> str:
     skippable = _skippable(design)
     lines = [
         "digraph design {",
-        f'  graph [rankdir=LR, fontname="Helvetica", fontsize=11, fontcolor="{LINE}", color="{LINE}", style=rounded];',
-        f'  node [shape=box, style="rounded,filled", fontname="Helvetica", fontsize=11, fontcolor="{INK}", '
+        f'  graph [rankdir=LR, fontname="{FONT}", fontsize=11, fontcolor="{LINE}", color="{LINE}", style=rounded];',
+        f'  node [shape=box, style="rounded,filled", fontname="{FONT}", fontsize=11, fontcolor="{INK}", '
         f'color="{LINE}", fillcolor="{FILL}"];',
-        f'  edge [fontname="Helvetica", fontsize=9, fontcolor="{ACCENT}", color="{LINE}", arrowsize=0.7];',
+        f'  edge [fontname="{FONT}", fontsize=9, fontcolor="{ACCENT}", color="{LINE}", arrowsize=0.7];',
         '  "\u25b6" [shape=circle, label="", width=0.2, fillcolor="#16a34a"];',
         '  "\u25a0" [shape=doublecircle, label="", width=0.15, fillcolor="#334155"];',
     ]

@@ -49,6 +49,8 @@ RULE_WORDS = {VACUOUS: "vacuous", SATISFIED: "satisfied", VIOLATED: "violated", 
 SIDES = {"end_user": ("customer",), "provider": ("organisation", "system"), "system": ("system",)}
 """Which values of ``initiator`` an actor of a role may have."""
 
+ALL_SIDES = ("customer", "organisation", "system")
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -243,8 +245,9 @@ def _wrong_actors(
         if sender is None:
             continue
         here = activity == code
-        right = SIDES.get(design.actors.get(sender, ""), (sender,))
-        side_known = ~by_name & np.isin(initiator, [sides.index(one) for one in sides])
+        # An actor without a role (a lane) is known by name only, unless it bears the name of a side.
+        right = SIDES.get(design.actors.get(sender, ""), (sender,) if sender in ALL_SIDES else ())
+        side_known = ~by_name & (initiator >= 0) & bool(right)
         bad |= here & by_name & (resource != log.code("resource", sender))
         bad |= here & side_known & ~np.isin(initiator, [sides.index(one) for one in right if one in sides])
         unknown += int((here & ~by_name & ~side_known).sum())

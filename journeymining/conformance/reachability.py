@@ -67,8 +67,9 @@ def reachability_graph(net: PetriNet, *, limit: int = 100_000) -> ReachabilityGr
         raise InputError(f"The model is unbounded: tokens pile up in place '{net.places[place]}' without end.")
     if status == TOO_LARGE:
         raise TooManyStatesError(f"The model has more than {limit} states.")
-    wanted = np.array(list(net.finals), dtype=np.uint8)
-    final = (markings[:, None, :] == wanted[None, :, :]).all(axis=2).any(axis=1)
+    final = np.zeros(len(markings), dtype=np.bool_)
+    for wanted in net.finals:
+        final |= (markings == wanted.astype(np.uint8)).all(axis=1)
     if not final.any():
         raise InputError("The model is dead: its final marking can never be reached, so no journey could follow it.")
     alive = _reaching(len(markings), source, target, final)
