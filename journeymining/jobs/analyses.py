@@ -30,15 +30,12 @@ def discover_step(job: Job, log: PreparedLog, manifest: Manifest, folder: Path, 
     tell(f"Discovering {log.journey_count:,} journeys")
     model = job.config.process_model
     with manifest.step("discover") as account:
-        found = discovery_of.discover(
-            log, miner=model.miner, noise=model.noise, phases=list(job.config.phases) or None
-        )
+        found = discovery_of.discover(log, miner=model.miner, noise=model.noise, phases=list(job.config.phases) or None)
         discovery_of.write(found, folder)
         account.rows_in, account.rows_out = log.event_count, len(found.variants)
     manifest.settings["process_model"] = discovery_of.describe_model(found.model)
     manifest.settings["ties"] = {
-        name: found.coverage[name]
-        for name in ("events_at_the_time_of_the_previous", "events_ordered_by_event_id_only")
+        name: found.coverage[name] for name in ("events_at_the_time_of_the_previous", "events_ordered_by_event_id_only")
     }
 
 
@@ -127,4 +124,3 @@ def experience_step(
             table.to_csv(place / f"{name}.csv", index=False, lineterminator="\n")
         account.rows_in, account.rows_out = len(surveys), int(surveys["value"].notna().sum())
         account.left_out = left_out
-

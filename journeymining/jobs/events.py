@@ -1,4 +1,4 @@
-"""From the sources of a job to its prepared log: pull, stitch, cut, prepare. Steps with nothing new are not done again."""
+"""From the sources of a job to its prepared log: pull, stitch, cut, prepare; what has nothing new is not done again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -27,6 +26,8 @@ from journeymining.journeys.event_log import make_event_log
 from journeymining.writing import whole_file
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from journeymining.jobs.spec import Job
 
 Tell = Callable[[str], None]

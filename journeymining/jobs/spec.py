@@ -6,16 +6,16 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from journeymining.documents import Document, load_yaml, validate
 from journeymining.identity.settings import IdentityConfig
 from journeymining.ingest.sources import SourceConfig, check_zone
-from journeymining.journeys.cutting import JourneyConfig
+from journeymining.journeys.cutting import JourneyConfig  # noqa: TC001 - pydantic reads it
 from journeymining.journeys.touchpoints import TouchpointConfig
-from journeymining.outcomes.config import OutcomeConfig
+from journeymining.outcomes.config import OutcomeConfig  # noqa: TC001 - pydantic reads it
 
 _ENVIRONMENT = re.compile(r"\$\{([A-Z][A-Z0-9_]*)\}")
 
@@ -34,7 +34,7 @@ class ReportConfig(_Section):
 class ProcessModelConfig(_Section):
     """The `process_model:` section: how the process model is discovered."""
 
-    miner: str = "inductive"
+    miner: Literal["inductive", "heuristics", "split"] = "inductive"
     noise: float = Field(default=0.2, ge=0, le=1)
 
 
