@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from journeymining.report.designed import designed_chapter
 from journeymining.report.headline import headline
-from journeymining.report.journey_map import END, START, all_moves, map_content
 from journeymining.report.language import Language, read_language
 from journeymining.report.loyalty import experience_chapter, outcomes_chapter
-from journeymining.report.map_drawing import describe, draw_map
+from journeymining.report.map_chapter import map_chapter, standalone_map
 from journeymining.report.palette import colour_variables
 from journeymining.report.paths import channels_chapter, variants_chapter
 from journeymining.report.process_picture import safe_picture
 from journeymining.report.provenance import quality_chapter, reading_chapter
 from journeymining.report.run_files import read_run
-from journeymining.report.tables import data_uri, show_table
 from journeymining.writing import whole_file
 
 if TYPE_CHECKING:
@@ -71,10 +68,10 @@ def write_report(run_dir: Path, *, language: str = "en", title: str | None = Non
     speaks = read_language(language)
     run = read_run(run_dir)
     heading = title or str(run.manifest.get("title") or run.manifest.get("job") or "Journeys")
-    content = map_content(run)
-    if content is not None:
+    picture = standalone_map(run, speaks, title=heading)
+    if picture is not None:
         with whole_file(run_dir / "journey_map.svg", force=True) as file:
-            file.write_text(draw_map(content, speaks, title=heading, standalone=True) + "\n", encoding="utf-8")
+            file.write_text(picture + "\n", encoding="utf-8")
     page = render(run, speaks, heading)
     with whole_file(run_dir / "report.html", force=True) as file:
         file.write_text(page, encoding="utf-8")
@@ -84,7 +81,7 @@ def write_report(run_dir: Path, *, language: str = "en", title: str | None = Non
 def render(run: Run, language: Language, title: str) -> str:
     """Return the page as HTML."""
     found: dict[str, dict[str, Any] | None] = {
-        "map": _map_chapter(run, language),
+        "map": map_chapter(run, language),
         "designed": designed_chapter(run, language),
         "variants": variants_chapter(run, language),
         "channels": channels_chapter(run, language),
@@ -116,43 +113,6 @@ def render(run: Run, language: Language, title: str) -> str:
         colours=Markup(colour_variables()),
         **found,
     )
-
-
-def _map_chapter(run: Run, language: Language) -> dict[str, Any] | None:
-    content = map_content(run)
-    if content is None:
-        return None
-    ends = {START: language.say("(start)"), END: language.say("(end)")}
-    kinds = {"designed": language.say("designed"), "departs": language.say("not in the design"), "neutral": ""}
-    moves = pd.DataFrame(
-        {
-            "source": ends.get(move.source, move.source),
-            "target": ends.get(move.target, move.target),
-            "events": move.events,
-            "journeys": move.journeys,
-            "median_wait": move.median_wait,
-            "design": kinds[move.kind],
-        }
-        for move in all_moves(run)
-    )
-    columns = {
-        "source": (language.say("from"), "text"),
-        "target": (language.say("to"), "text"),
-        "events": (language.say("times"), "count"),
-        "journeys": (language.say("journeys"), "count"),
-        "median_wait": (language.say("median wait"), "duration"),
-        "design": (language.say("in the design"), "text"),
-    }
-    title = language.say("Journey map")
-    picture = draw_map(content, language, title=title, standalone=True)
-    return {
-        "picture": draw_map(content, language, title=title),
-        "coverage": describe(content, language),
-        "has_design": content.has_design,
-        "truth": any(point.moment_of_truth for point in content.touchpoints),
-        "download": data_uri(picture.encode(), "image/svg+xml"),
-        "table": show_table(moves, columns, language, name="transitions.csv"),
-    }
 
 
 def _model_chapter(run: Run, language: Language) -> dict[str, Any] | None:

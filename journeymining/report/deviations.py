@@ -35,8 +35,14 @@ def deviation_sentence(row: dict[str, Any], language: Language) -> str:
     """
     name = readable(row["touchpoint"]) if row["touchpoint"] else language.say("whole journey")
     text = f"{name}: {language.say(SHORT.get(row['type'], readable(row['type']).lower()))}"
-    expected, observed = row.get("expected") or "", row.get("observed") or ""
-    if row["type"] in {"wrong_channel", "wrong_actor"} and expected and observed:
-        return f"{text} ({language.say('{observed} instead of {expected}', observed=observed, expected=expected)})"
-    detail = observed if row["type"] in {"wrong_order", "repeated"} else expected if row["type"] == "late" else ""
-    return f"{text} ({readable(detail).lower()})" if detail else text
+    expected, observed = (str(row.get(key) or "").replace("_", " ") for key in ("expected", "observed"))
+    details = {
+        "wrong_channel": language.say("{observed} instead of {expected}", observed=observed, expected=expected),
+        "wrong_actor": language.say("{observed} instead of {expected}", observed=observed, expected=expected),
+        "wrong_order": observed,
+        "late": expected if observed in {"", "late"} else f"{expected}; {observed}",
+    }
+    if row["type"] == "ad_hoc" and expected == "not on this way":
+        return f"{name}: {language.say('not foreseen at this place')}"
+    detail = details.get(row["type"], "") if expected or observed else ""
+    return f"{text} ({detail})" if detail else text

@@ -31,19 +31,23 @@ class Figure:
 
 def headline(run: Run, language: Language) -> dict[str, Any]:
     """Return title, scope, counts and key figures."""
-    counts = run.manifest.get("counts", {})
     journeys = run.journeys
-    named = [
-        ("customers", counts.get("customers", journeys.customers if journeys else None), language.say("customers")),
-        ("journeys", counts.get("journeys", journeys.journeys if journeys else None), language.say("journeys")),
-        ("events", counts.get("events", journeys.events if journeys else None), language.say("events")),
-        ("open", counts.get("open_journeys", journeys.open if journeys else None), language.say("still open")),
-    ]
+    named = {
+        "customers": language.say("customers"),
+        "journeys": language.say("journeys"),
+        "events": language.say("events"),
+        "open_journeys": language.say("still open"),
+    }
+    counted = {} if journeys is None else {
+        "customers": journeys.customers, "journeys": journeys.journeys, "events": journeys.events,
+        "open_journeys": journeys.open,
+    }  # fmt: skip
+    counts = counted | (run.manifest.get("counts") or {})
     sources = sorted({str(one.get("source")) for one in run.manifest.get("inputs", [])})
     return {
         "scope": run.manifest.get("scope") or "",
         "period": (language.day(journeys.first), language.day(journeys.last)) if journeys else None,
-        "counts": [(language.count(value), word) for _, value, word in named if value is not None],
+        "counts": [(language.count(counts[key]), word) for key, word in named.items() if counts.get(key) is not None],
         "sources": sources,
         "left_out": left_out(run, language),
         "figures": [figure for figure in _figures(run, language) if figure is not None],
@@ -82,7 +86,11 @@ def _figures(run: Run, language: Language) -> list[Figure | None]:
         _fitness(run, language),
         _forced(run, language),
         _nps(run, language),
-        *(_outcome_rate(outcome.card, outcome.name, language) for outcome in run.outcomes[:2]),
+        *(
+            _outcome_rate(outcome.card, outcome.name, language)
+            for outcome in run.outcomes[:3]
+            if outcome.name not in run.experience
+        ),
         _several_channels(run, language),
     ][:7]
 
@@ -165,13 +173,14 @@ def _nps(run: Run, language: Language) -> Figure | None:
 
 
 def _outcome_rate(card: dict[str, Any] | None, name: str, language: Language) -> Figure | None:
-    if not card or card.get("n") is None or card.get("positives") is None:
+    known = (card or {}).get("labelled")
+    if not card or not known or card.get("positives") is None:
         return None
     covers = language.say(
         "{positives} of {n} journeys whose outcome is known",
-        positives=language.count(card["positives"]), n=language.count(card["n"]),
+        positives=language.count(card["positives"]), n=language.count(known),
     )  # fmt: skip
-    return share_figure(language, readable(name).lower(), card["positives"], card["n"], covers, "outcomes")
+    return share_figure(language, readable(name).lower(), card["positives"], known, covers, "outcomes")
 
 
 def _several_channels(run: Run, language: Language) -> Figure | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -20,11 +21,16 @@ START, END = "\x00start", "\x00end"
 
 @dataclass(frozen=True)
 class Touchpoint:
-    """A touchpoint on the map: an activity, in the lane of the channel it uses most."""
+    """A touchpoint on the map: an activity, in the lane of the channel it uses most.
+
+    ``channels`` and ``failed`` are of ``logged`` events, which are all events of the log with this name; where these
+    are more than ``events``, the map is of some journeys only.
+    """
 
     name: str
     journeys: int
     events: int
+    logged: int
     failed: int
     channels: dict[str, int]
     phase: str = ""
@@ -49,7 +55,7 @@ class Move:
     target: str
     events: int
     journeys: int
-    median_wait: float | None
+    median_wait: float | None = None
     kind: str = "neutral"
 
 
@@ -61,11 +67,12 @@ class MapContent:
     moves: list[Move]
     phases: list[str]
     has_design: bool
+    journeys: int | None
     all_touchpoints: int
     all_moves: int
     shown_events: int
-    colours: dict[str, str]
     all_events: int
+    colours: dict[str, str]
 
     @property
     def covered(self) -> float:
@@ -73,21 +80,25 @@ class MapContent:
         return self.shown_events / self.all_events if self.all_events else 0.0
 
 
-def map_content(run: Run, *, most_touchpoints: int = 18, most_moves: int = 40) -> MapContent | None:
+def map_content(
+    run: Run, *, in_scope: bool = False, most_touchpoints: int = 18, most_moves: int = 40
+) -> MapContent | None:
     """Choose what the map shows: the designed touchpoints, the others by journeys, and the moves by frequency.
 
-    Every touchpoint shown keeps its most frequent way in and way out. Ties go by name, so the same run gives the
-    same map. Returns None when the run has no touchpoints or no transitions.
+    With ``in_scope`` only of the journeys that the design judges. Every touchpoint shown keeps its most frequent way
+    in and way out. Ties go by name, so the same run gives the same map. Returns None when the run has no touchpoints
+    or no transitions, or when it does not say which journeys are in scope.
     """
-    if run.touchpoints is None or run.directly_follows is None:
+    paths = run.in_scope if in_scope else run.variants
+    if run.touchpoints is None or run.directly_follows is None or (in_scope and paths is None):
         return None
-    everything = all_touchpoints(run)
+    everything = [p for p in all_touchpoints(run, in_scope=in_scope) if p.journeys or p.in_design]
     if not everything:
         return None
     ranked = sorted(everything, key=lambda point: (not point.in_design, -point.journeys, point.name))
     designed = sum(point.in_design for point in ranked)
-    shown = [point for point in ranked[: max(most_touchpoints, designed + 4)] if point.journeys or point.in_design]
-    moves = all_moves(run)
+    shown = ranked[: max(most_touchpoints, designed + 4)]
+    moves = all_moves(run, in_scope=in_scope)
     names = {point.name for point in shown} | {START, END}
     drawable = [move for move in moves if move.source in names and move.target in names]
     kept = _frequent(drawable, most_moves)
@@ -96,6 +107,7 @@ def map_content(run: Run, *, most_touchpoints: int = 18, most_moves: int = 40) -
         moves=kept,
         phases=_phases(run, everything),
         has_design=run.design is not None,
+        journeys=paths.journeys if paths else None,
         all_touchpoints=len(everything),
         all_moves=len(moves),
         shown_events=sum(move.events for move in kept),
@@ -116,37 +128,35 @@ def run_colours(run: Run) -> dict[str, str]:
     return channel_colours(sorted(names | {""}))
 
 
-def all_touchpoints(run: Run) -> list[Touchpoint]:
+def all_touchpoints(run: Run, *, in_scope: bool = False) -> list[Touchpoint]:
     """Return every activity of the run, and every designed touchpoint that never occurred."""
     table = run.touchpoints if run.touchpoints is not None else pd.DataFrame(columns=["activity", "channel"])
     design = {point["name"]: point for point in (run.design or {}).get("touchpoints", [])}
     numbers = {name: place for place, name in enumerate((run.design or {}).get("order", []), start=1)}
-    exact = run.variants.journeys_with if run.variants else {}
-    deviations = _deviation_shares(
-        run.touchpoint_deviations if run.touchpoint_deviations is not None else run.deviations
-    )
+    paths = run.in_scope if in_scope else run.variants
+    judged = run.in_scope.touchpoints if run.in_scope else None
+    deviations = _deviation_shares(run.deviations if run.touchpoint_deviations is None else run.touchpoint_deviations)
     found = []
     for name in sorted({*table["activity"], *design, *numbers}):
         rows = table[table["activity"] == name]
-        channels = rows.groupby("channel")["events"].sum() if len(rows) else pd.Series(dtype="int64")
         planned: dict[str, Any] = design.get(name, {})
+        in_design = name in design or name in numbers
+        logged = int(rows["events"].sum())
+        # A journey that used two channels is in two rows; its path counts it once.
+        counted = paths.touchpoints.get(name, {}) if paths else {"journeys": int(rows["journeys"].sum())}
         found.append(
             Touchpoint(
                 name=name,
-                # A journey that used two channels is in two rows; the variants count it once.
-                journeys=int(exact.get(name, rows["journeys"].sum() if len(rows) else 0)),
-                events=int(rows["events"].sum()) if len(rows) else 0,
-                failed=int(rows["failed"].fillna(0).sum()) if "failed" in rows and len(rows) else 0,
-                channels=dict(
-                    sorted(((str(k), int(v)) for k, v in channels.items()), key=lambda one: (-one[1], one[0]))
-                )
-                or dict.fromkeys((planned.get("channels") or [])[:1], 0),
-                phase=str(
-                    planned.get("phase") or (rows["phase"].iloc[0] if "phase" in rows and len(rows) else "") or ""
-                ),
+                journeys=counted.get("journeys", 0),
+                events=counted.get("events", 0) if in_scope else logged,
+                logged=logged,
+                failed=int(rows["failed"].fillna(0).sum()) if "failed" in rows else 0,
+                channels=_channel_events(rows) or dict.fromkeys((planned.get("channels") or [])[:1], 0),
+                phase=str(planned.get("phase") or (rows["phase"].iloc[0] if "phase" in rows and len(rows) else "")),
                 number=numbers.get(name),
-                in_design=name in design or name in numbers,
-                departs=run.design is not None and name not in design and name not in numbers,
+                in_design=in_design,
+                # What only journeys outside the scope of the design do departs from nothing.
+                departs=run.design is not None and not in_design and (judged is None or name in judged),
                 optional=bool(planned.get("optional")),
                 moment_of_truth=bool(planned.get("moment_of_truth")),
                 deviations=deviations.get(name, {}),
@@ -155,33 +165,63 @@ def all_touchpoints(run: Run) -> list[Touchpoint]:
     return found
 
 
-def all_moves(run: Run) -> list[Move]:
-    """Return every transition of the run, starts and ends included, most frequent first."""
-    moves = []
+def all_moves(run: Run, *, in_scope: bool = False) -> list[Move]:
+    """Return every transition of the run, starts and ends included, most frequent first.
+
+    Waits are known of all journeys only: within the scope of the design a move has one where no other journey makes it.
+    """
     kind = _kinds(run.design)
+    judged = None if run.in_scope is None else _counted(run.in_scope.moves, run.in_scope.touchpoints)
+    everywhere = _logged_moves(run)
+    if in_scope and judged is not None:
+        nowhere = (0, 0, None)
+        waits = {pair: wait for pair, (events, _, wait) in everywhere.items() if events == judged.get(pair, nowhere)[0]}
+        moves = [Move(*pair, *counts, waits.get(pair)) for pair, counts in judged.items()]
+    else:
+        moves = [Move(*pair, events, journeys, wait) for pair, (events, journeys, wait) in everywhere.items()]
+    told = [
+        replace(move, kind=kind(move.source, move.target))
+        if judged is None or (move.source, move.target) in judged
+        else move
+        for move in moves
+    ]
+    return sorted(told, key=lambda move: (-move.events, move.source, move.target))
+
+
+def _logged_moves(run: Run) -> dict[tuple[str, str], tuple[int, int, float | None]]:
+    """Return events, journeys and median wait of the transitions of all journeys."""
+    found: dict[tuple[str, str], tuple[int, int, float | None]] = {}
     if run.directly_follows is not None:
         for row in run.directly_follows.to_dict("records"):
             wait = row.get("median_wait")
-            moves.append(
-                Move(
-                    row["source"],
-                    row["target"],
-                    int(row["events"]),
-                    int(row["journeys"]),
-                    None if wait is None or pd.isna(wait) else float(wait),
-                    kind(row["source"], row["target"]),
-                )
-            )
-    table = run.touchpoints
-    for column, place in (("starts", START), ("ends", END)):
-        if table is None or column not in table:
-            continue
-        for name, count in table.groupby("activity")[column].sum().items():
-            if count:
-                source, target = (place, str(name)) if place == START else (str(name), place)
+            known = None if wait is None or pd.isna(wait) else float(wait)
+            found[row["source"], row["target"]] = (int(row["events"]), int(row["journeys"]), known)
+    for column, end in (("starts", START), ("ends", END)):
+        if run.touchpoints is not None and column in run.touchpoints:
+            for name, count in run.touchpoints.groupby("activity")[column].sum().items():
                 # A journey starts once and ends once: events and journeys are the same here.
-                moves.append(Move(source, target, int(count), int(count), None, kind(source, target)))
-    return sorted(moves, key=lambda move: (-move.events, move.source, move.target))
+                if count:
+                    found[(end, str(name)) if end == START else (str(name), end)] = (int(count), int(count), None)
+    return found
+
+
+def _counted(
+    moves: list[tuple[str, str, int, int]], touchpoints: dict[str, dict[str, int]]
+) -> dict[tuple[str, str], tuple[int, int]]:
+    """Return events and journeys of the transitions of some paths."""
+    found = {(source, target): (events, journeys) for source, target, events, journeys in moves}
+    for name, counts in touchpoints.items():
+        if counts["starts"]:
+            found[START, name] = (counts["starts"], counts["starts"])
+        if counts["ends"]:
+            found[name, END] = (counts["ends"], counts["ends"])
+    return found
+
+
+def _channel_events(rows: pd.DataFrame) -> dict[str, int]:
+    """Return the events per channel, most first, ties by name."""
+    counted = rows.groupby("channel")["events"].sum() if len(rows) else pd.Series(dtype="int64")
+    return dict(sorted(((str(k), int(v)) for k, v in counted.items()), key=lambda one: (-one[1], one[0])))
 
 
 def _frequent(moves: list[Move], most: int) -> list[Move]:
@@ -202,13 +242,15 @@ def _kinds(design: dict[str, Any] | None) -> Any:
     order = list(design.get("order", []))
     points = {point["name"]: point for point in design.get("touchpoints", [])}
     place = {name: number for number, name in enumerate(order)} | {START: -1, END: len(order)}
+    flow = str(design.get("flow") or "")
+    repeats = {name for name in points if re.search(rf"(?<![\w-]){re.escape(name)}\s*\??\s*\*", flow)}
 
     def kind(source: str, target: str) -> str:
         if source not in place or target not in place:
             known = {*points, START, END}
             return "neutral" if source in known and target in known else "departs"
         if source == target:
-            return "designed" if points.get(source, {}).get("repeatable") else "neutral"
+            return "designed" if source in repeats else "departs"
         between = order[place[source] + 1 : place[target]]
         ahead = place[target] > place[source]
         return "designed" if ahead and all(points.get(name, {}).get("optional") for name in between) else "departs"

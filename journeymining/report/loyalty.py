@@ -7,15 +7,26 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from journeymining.report.charts import axis, calibration, dots, scale_of
+from journeymining.report.deviations import SHORT
 from journeymining.report.tables import records, show_table
 from journeymining.report.text_metrics import readable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from journeymining.report.language import Language
     from journeymining.report.run_files import Outcome, Run
 
 MOST_EFFECTS = 16
-NOT_CLAIMED = ("not", "no ", "unclear", "insufficient")
+# From what is simple to explain to what is particular; the picture shows the simple ones, the table all.
+LEVELS = ("deviation", "channel", "activity", "sequence", "subsequence", "abstract", "variant", "level")
+
+# What a model must beat to be worth anything.
+DUMMIES = {
+    "prior": "the overall rate for everybody",
+    "length": "journey length alone",
+    "last activity": "the last activity alone",
+}
 
 
 def outcomes_chapter(run: Run, language: Language) -> dict[str, Any] | None:
@@ -38,39 +49,99 @@ def experience_chapter(run: Run, language: Language) -> dict[str, Any] | None:
     }
 
 
-def is_claimed(verdict: object) -> bool:
-    """Say whether the verdict of an effect claims it."""
-    text = str(verdict).lower().replace("_", " ")
-    return bool(text) and text != "nan" and not text.startswith(NOT_CLAIMED)
+def pattern_words(level: str, pattern: str, language: Language) -> str:
+    """Say what journeys with a pattern have.
+
+    Examples
+    --------
+    >>> from journeymining.report.language import read_language
+    >>> pattern_words("subsequence", "welcome_call ... helpdesk_call", read_language("en"))
+    'Welcome call, later helpdesk call'
+    """
+    words = readable(pattern)
+    if level == "deviation":
+        return language.say("Deviation: {words}", words=language.say(SHORT.get(pattern, words.lower())))
+    if level == "activity":
+        return language.say("Passes: {words}", words=words.lower())
+    if level == "variant":
+        return language.say("Exactly the path: {words}", words=words.replace(" > ", " → "))
+    return words.replace(" > ", " → ").replace(" ... ", language.say(", later ")).replace("@", language.say(" by "))
 
 
 def _outcome(run: Run, outcome: Outcome, language: Language) -> dict[str, Any]:
     card = outcome.card or {}
-    effects = outcome.effects
     nested = run.folder / "outcomes" / outcome.name / "outcome_effects.csv"
     file = nested if nested.is_file() else run.folder / "outcome_effects.csv"
-    shown = None
-    if effects is not None and len(effects):
-        claimed = effects["verdict"].map(is_claimed) if "verdict" in effects else pd.Series(False, index=effects.index)
-        ordered = effects.assign(_claimed=claimed).sort_values(
-            ["_claimed", "difference", "pattern"], ascending=[False, False, True]
-        )
-        shown = {
-            "forest": _forest(ordered.head(MOST_EFFECTS), language),
-            "claimed": int(claimed.sum()),
-            "not_claimed": int((~claimed).sum()),
-            "more": max(len(effects) - MOST_EFFECTS, 0),
-            "table": show_table(ordered, _effect_columns(language), language, file=file),
-        }
     return {
         "name": readable(outcome.name),
+        "definition": card.get("definition"),
         "headline": card.get("headline"),
-        "effects": shown,
+        "warnings": card.get("warnings") or [],
+        "left_out": [
+            (readable(reason).lower(), language.count(rows))
+            for reason, rows in (card.get("left_out") or {}).items()
+            if rows
+        ],
+        "effects": _effects(outcome, language, file),
         "models": _models(card, language),
         "calibration": _calibration(card, language),
-        "n": language.count(card["n"]) if card.get("n") is not None else None,
-        "positives": language.count(card["positives"]) if card.get("positives") is not None else None,
+        "labelled": language.count(card["labelled"]) if card.get("labelled") is not None else None,
+        "positives": language.count(card.get("positives")),
+        "rate": language.percent(card.get("rate")),
+        "interval": language.interval(card.get("rate_low"), card.get("rate_high")),
     }
+
+
+def _effects(outcome: Outcome, language: Language, file: Path) -> dict[str, Any] | None:
+    effects = outcome.effects
+    if effects is None or effects.empty:
+        return None
+    claimed = effects["verdict"].str.startswith("claimed")
+    rank = effects["level"].map({level: place for place, level in enumerate(LEVELS)}).fillna(len(LEVELS))
+    ordered = effects.assign(
+        _claimed=claimed,
+        _rank=rank.where(~claimed, 0),
+        _size=-effects["difference"].abs(),
+        _words=[pattern_words(row["level"], row["pattern"], language) for row in records(effects)],
+    ).sort_values(["_claimed", "_rank", "_size", "pattern"], ascending=[False, True, True, True])
+    shown = ordered[ordered["_claimed"] | (ordered["_rank"] < LEVELS.index("sequence"))].head(MOST_EFFECTS)
+    return {
+        "forest": _forest(shown if len(shown) else ordered.head(MOST_EFFECTS), language),
+        "claims": [_claim(row, outcome.name, language) for row in records(ordered[ordered["_claimed"]].head(8))],
+        "claimed": int(claimed.sum()),
+        "not_claimed": int((~claimed).sum()),
+        "shown": len(shown) or min(len(ordered), MOST_EFFECTS),
+        "table": show_table(ordered, _effect_columns(language), language, file=file),
+    }
+
+
+def _claim(row: dict[str, Any], outcome: str, language: Language) -> str:
+    """Say a claimed association in a sentence with its numbers."""
+    rate = _number(row.get("rate"))
+    text = language.say(
+        "{words}: the share with {outcome} is {points} points {interval} {way} than without it",
+        words=row["_words"], outcome=readable(outcome), points=language.decimals(abs(row["difference"]) * 100),
+        interval=language.interval(*sorted((abs(row["difference_low"]), abs(row["difference_high"])))),
+        way=language.say("higher") if row["difference"] > 0 else language.say("lower"),
+    )  # fmt: skip
+    if rate is not None:
+        text += language.say(
+            " ({rate} against {other}, {n} journeys)", rate=language.percent(rate),
+            other=language.percent(rate - row["difference"]), n=language.count(row["n"]),
+        )  # fmt: skip
+    held = _number(row.get("holdout_difference"))
+    if held is not None:
+        text += language.say(
+            "; on held-out journeys {held} {interval}", held=language.points(held),
+            interval=language.interval(row.get("holdout_low"), row.get("holdout_high"), signed=True),
+        )  # fmt: skip
+    adjusted = _number(row.get("adjusted"))
+    if adjusted is not None:
+        text += language.say(
+            "; among journeys that begin alike {adjusted} {interval}", adjusted=language.points(adjusted),
+            interval=language.interval(row.get("adjusted_low"), row.get("adjusted_high"), signed=True),
+        )  # fmt: skip
+    return text + "."
 
 
 def _forest(effects: pd.DataFrame, language: Language) -> dict[str, Any]:
@@ -83,7 +154,7 @@ def _forest(effects: pd.DataFrame, language: Language) -> dict[str, Any]:
         colour = "var(--design)" if row["_claimed"] else "var(--neutral)"
         shown.append(
             {
-                "label": readable(str(row["pattern"])),
+                "label": row["_words"],
                 "picture": dots(scale, [(*train, colour), (*held, colour)]),
                 "value": language.points(train[0]),
                 "interval": language.interval(train[1], train[2], signed=True),
@@ -91,31 +162,33 @@ def _forest(effects: pd.DataFrame, language: Language) -> dict[str, Any]:
                 "held_interval": language.interval(held[1], held[2], signed=True),
                 "covers": language.say("{n} journeys", n=language.count(row["n"])),
                 "claimed": bool(row["_claimed"]),
-                "verdict": "" if pd.isna(row.get("verdict")) else str(row.get("verdict") or ""),
+                "verdict": row["verdict"],
             }
         )
     return {"axis": axis(scale, [language.points(tick, digits=scale.digits()) for tick in scale.ticks]), "rows": shown}
 
 
 def _models(card: dict[str, Any], language: Language) -> dict[str, Any] | None:
-    metrics = [one for one in card.get("metrics") or [] if isinstance(one, dict) and one.get("auc") is not None]
-    if not metrics:
+    models = [one for one in card.get("models") or [] if isinstance(one, dict) and one.get("auc") is not None]
+    if not models:
         return None
-    scale = scale_of([value for one in metrics for value in (one["auc"], one.get("auc_low"), one.get("auc_high"))]
-                     + [0.5], zero=False, steps=2)  # fmt: skip
-    return {
-        "axis": axis(scale, [language.decimals(tick, scale.digits(1)) for tick in scale.ticks]),
-        "rows": [
+    scale = scale_of(
+        [one.get(key) for one in models for key in ("auc", "auc_low", "auc_high")] + [0.5], zero=False, steps=2
+    )
+    rows = []
+    for one in sorted(models, key=lambda one: (one["name"] in DUMMIES, -one["auc"], one["name"])):
+        dummy = one["name"] in DUMMIES
+        colour = "var(--neutral)" if dummy else "var(--design)"
+        rows.append(
             {
-                "label": readable(str(one.get("model", ""))),
-                "picture": dots(scale, [(one["auc"], one.get("auc_low"), one.get("auc_high"), "var(--design)")]),
+                "label": readable(one["name"]) if not dummy else language.say(DUMMIES[one["name"]]),
+                "picture": dots(scale, [(one["auc"], one.get("auc_low"), one.get("auc_high"), colour)]),
                 "value": language.decimals(one["auc"], 3),
                 "interval": language.interval(one.get("auc_low"), one.get("auc_high"), scale=1, digits=3),
                 "covers": "" if one.get("brier") is None else f"Brier {language.decimals(one['brier'], 3)}",
             }
-            for one in metrics
-        ],
-    }
+        )
+    return {"axis": axis(scale, [language.decimals(tick, scale.digits(1)) for tick in scale.ticks]), "rows": rows}
 
 
 def _calibration(card: dict[str, Any], language: Language) -> Any:
@@ -141,7 +214,7 @@ def _nps(nps: pd.DataFrame, language: Language) -> dict[str, Any]:
         "axis": axis(scale, [language.decimals(tick, 0, signed=True) for tick in scale.ticks]),
         "rows": [
             {
-                "label": readable(str(row.get("segment") or "all")),
+                "label": _segment(str(row.get("segment") or "all"), language),
                 "picture": dots(scale, [(row["nps"], _number(row.get("low")), _number(row.get("high")),
                                          "var(--design)")]),
                 "value": language.decimals(row["nps"], 0, signed=True),
@@ -155,9 +228,16 @@ def _nps(nps: pd.DataFrame, language: Language) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _segment(name: str, language: Language) -> str:
+    """Say a segment; those that are deviations in the words for deviations."""
+    kind = name.replace(" ", "_")
+    return language.say("Deviation: {words}", words=language.say(SHORT[kind])) if kind in SHORT else readable(name)
+
+
 def _effect_columns(language: Language) -> dict[str, tuple[str, str]]:
     say = language.say
     return {
+        "level": (say("level"), "text"),
         "pattern": (say("pattern"), "text"),
         "n": (say("journeys"), "count"),
         "rate": (say("rate"), "percent"),
@@ -165,6 +245,9 @@ def _effect_columns(language: Language) -> dict[str, tuple[str, str]]:
         "difference_low": (say("from"), "points"),
         "difference_high": (say("to"), "points"),
         "adjusted": (say("adjusted"), "points"),
+        "adjusted_low": (say("from"), "points"),
+        "adjusted_high": (say("to"), "points"),
+        "p": ("p", "decimal"),
         "q": ("q", "decimal"),
         "holdout_n": (say("hold-out journeys"), "count"),
         "holdout_difference": (say("hold-out"), "points"),

@@ -10,10 +10,10 @@ from markupsafe import Markup
 
 from journeymining.report.deviations import SHORT
 from journeymining.report.journey_map import END, START
-from journeymining.report.map_layout import HEADER, LABEL_SIZE, LINE_HEIGHT, lay_out
+from journeymining.report.map_layout import HEADER, LABEL_SIZE, LINE_HEIGHT, NOTE_SIZE, lay_out
 from journeymining.report.palette import colour_variables
 from journeymining.report.svg import group, number, tag
-from journeymining.report.text_metrics import readable, shorten
+from journeymining.report.text_metrics import readable, shorten, wrap
 
 if TYPE_CHECKING:
     from journeymining.report.journey_map import MapContent, Move, Touchpoint
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"
 LANE_LABELS = 88.0
+NOTE_WIDTH = 92.0
 STYLE = """
 .map text{font-family:FONT;fill:var(--ink)}
 .map .tint{fill-opacity:.075}
@@ -45,8 +46,8 @@ STYLE = """
 """.replace("FONT", FONT)
 
 
-def draw_map(content: MapContent, language: Language, *, title: str, standalone: bool = False) -> Markup:
-    """Draw the map.
+def draw_map(content: MapContent, language: Language, *, key: str, title: str, standalone: bool = False) -> Markup:
+    """Draw the map; ``key`` tells its ids from those of another map on the page.
 
     Standalone it is one SVG that carries its own colours. Inside the report it uses those of the page, and the names
     of the lanes are an SVG of their own, which stays in place while the map scrolls sideways.
@@ -55,7 +56,7 @@ def draw_map(content: MapContent, language: Language, *, title: str, standalone:
     layout = lay_out(content, {name: [text for text, _ in lines] for name, lines in notes.items()})
     colours = content.colours
     height = layout.height + 6
-    said = [tag("title", title, id="map-title"), tag("desc", describe(content, language), id="map-desc")]
+    said = [tag("title", title, id=f"{key}-map-title"), tag("desc", describe(content, language), id=f"{key}-map-desc")]
     body = [
         *_lanes(layout, colours),
         *_phases(layout),
@@ -64,7 +65,7 @@ def draw_map(content: MapContent, language: Language, *, title: str, standalone:
         group(*(_stop(node, notes, colours, language) for node in layout.nodes.values()), class_="stops"),
     ]
     names = _lane_names(layout, colours, language)
-    read = {"role": "img", "aria_labelledby": "map-title map-desc"}
+    read = {"role": "img", "aria_labelledby": f"{key}-map-title {key}-map-desc"}
     if not standalone:
         aside = _canvas(LANE_LABELS, height, _paper(), *names, class_="map lanes", aria_hidden="true")
         style = tag("style", Markup(STYLE))
@@ -89,7 +90,8 @@ def describe(content: MapContent, language: Language) -> str:
     """Say in a sentence what the map shows and what it leaves out."""
     return language.say(
         "Shows {points} of {all_points} touchpoints and {moves} of {all_moves} transitions, starts and ends included: "
-        "{share} of all moves. The rest is in the table.",
+        "{share} of all moves of {journeys} journeys. The rest is in the table.",
+        journeys=language.count(content.journeys),
         points=language.count(len(content.touchpoints)),
         all_points=language.count(content.all_touchpoints),
         moves=language.count(len(content.moves)),
@@ -123,7 +125,8 @@ def _notes(point: Touchpoint, language: Language) -> list[tuple[str, str]]:
     lines = [(language.count(point.journeys), "")]
     for kind, share in list(point.deviations.items())[:1]:
         if point.in_design and share >= 0.0005:
-            lines.append((f"{language.percent(share)} {language.say(SHORT.get(kind, kind))}", "departs"))
+            text = f"{language.percent(share)} {language.say(SHORT.get(kind, kind))}"
+            lines += [(line, "departs") for line in wrap(text, NOTE_WIDTH, NOTE_SIZE)]
     return lines
 
 
@@ -190,10 +193,12 @@ def _move(layout: Layout, line: Line, language: Language) -> Markup:
     half = max(4.0, line.width / 2 + 2.2)
     x, y, towards = tip
     points = [(x, y), (x - towards * (half + 3), y - half), (x - towards * (half + 3), y + half)]
+    if source is target:
+        points = [(x, y), (x - 4, y - 7), (x + 4.6, y - 6.6)]
     sentence = move_sentence(line.move, language)
     return group(
         tag("title", sentence),
-        tag("path", d=d, class_="line", stroke_width=line.width,
+        tag("path", d=d, class_="line", stroke_width=min(line.width, 3.5) if source is target else line.width,
             stroke_dasharray="7 4" if line.move.kind == "departs" else None),
         tag("polygon", points=" ".join(f"{number(a)},{number(b)}" for a, b in points), class_="tip"),
         tag("path", d=d, class_="reach"),
@@ -240,10 +245,10 @@ def _way(layout: Layout, line: Line, source: Node, target: Node) -> tuple[str, t
 
 
 def _loop(node: Node) -> tuple[str, tuple[float, float, int]]:
-    """Return a small loop over a touchpoint that follows itself."""
-    top = node.y - sqrt(max(node.radius**2 - 49, 1))
-    path = f"M{number(node.x - 7)} {number(top)}C{number(node.x - 13)} {number(top - 15)} {number(node.x + 13)} "
-    return path + f"{number(top - 15)} {number(node.x + 7)} {number(top - 3)}", (node.x + 6, top - 1, 1)
+    """Return a small loop over a touchpoint that follows itself; its tip points down."""
+    top, left, right = node.y - _edge(node, 8), number(node.x - 8), number(node.x + 8)
+    path = f"M{left} {number(top)}C{number(node.x - 14)} {number(top - 19)} {number(node.x + 14)} {number(top - 19)} "
+    return path + f"{right} {number(top - 6)}", (node.x + 7.4, top - 0.5, 0)
 
 
 def _stop(node: Node, notes: dict[str, list[tuple[str, str]]], colours: dict[str, str], language: Language) -> Markup:
@@ -322,12 +327,17 @@ def _stop_sentence(node: Node, language: Language) -> str:
     )  # fmt: skip
     total = sum(point.channels.values())
     if total:
-        split = (
+        split = ", ".join(
             f"{readable(name) if name else language.say('no channel')} {language.percent(events / total)}"
             for name, events in point.channels.items()
         )
-        text += "; " + ", ".join(split)
-    if point.failed:
+        if point.logged == point.events:
+            text += f"; {split}"
+        else:
+            text += "; " + language.say(
+                "of all its {n} events in the log {split}", n=language.count(point.logged), split=split
+            )
+    if point.failed and point.logged == point.events:
         text += "; " + language.say("{failed} failed", failed=language.count(point.failed))
     if point.departs:
         text += "; " + language.say("not in the design")

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 LABEL_SIZE, NOTE_SIZE, LINE_HEIGHT = 12.0, 11.0, 15.0
 SMALLEST, LARGEST = 13.0, 27.0
-MARGIN, END_ROOM, HEADER = 14.0, 78.0, 40.0
-NARROWEST, WIDEST = 120.0, 172.0
-GUTTER = 34.0
+MARGIN, END_ROOM, HEADER = 6.0, 66.0, 40.0
+NARROWEST, WIDEST = 112.0, 172.0
+GUTTER = 18.0
 THICKEST = 11.0
 LANE_PAD = 15.0
 
@@ -46,7 +46,7 @@ class Node:
     @property
     def above(self) -> float:
         """What it needs above its centre."""
-        return self.radius + (17.0 if self.loop else 8.0)
+        return self.radius + (21.0 if self.loop else 8.0)
 
     @property
     def below(self) -> float:
@@ -98,7 +98,7 @@ class Layout:
         return self.halves[column + 1]
 
 
-def lay_out(content: MapContent, notes: dict[str, list[str]], *, room: float = 1080.0) -> Layout:
+def lay_out(content: MapContent, notes: dict[str, list[str]], *, room: float = 1058.0) -> Layout:
     """Place touchpoints and moves; ``notes`` are short lines under a touchpoint, ``room`` the width aimed at."""
     columns, phase_of = _columns(content)
     count = len(phase_of)
@@ -142,31 +142,17 @@ def _columns(content: MapContent) -> tuple[dict[str, int], list[str]]:
         columns = {p.name: place * count // len(ordered) for place, p in enumerate(ordered)}
         first = {columns[p.name]: p.phase for p in reversed(ordered)}
         return columns, [first[column] for column in range(count)]
-    slots: list[tuple[str, str | None]] = [(p.phase, p.name) for p in designed]
-    present = {phase for phase, _ in slots}
-    for place, phase in enumerate(content.phases):
-        if phase not in present and any(p.phase == phase for p in others):
-            before = set(content.phases[:place])
-            spot = max((number + 1 for number, slot in enumerate(slots) if slot[0] in before), default=0)
-            slots.insert(spot, (phase, None))
-    columns = {name: place for place, (_, name) in enumerate(slots) if name is not None}
-    anchors = [columns[p.name] for p in designed]
+    columns = {p.name: place for place, p in enumerate(designed)}
     crowd = Counter((columns[p.name], p.channel) for p in designed)
-    for point in others:
-        allowed = [place for place, (phase, _) in enumerate(slots) if phase == point.phase and phase]
-        wanted = _between(anchors, pull[point.name])
+    for point in sorted(others, key=lambda p: (-p.journeys, p.name)):
+        allowed = [columns[p.name] for p in designed if p.phase == point.phase and p.phase]
         # A little aside is better than one below the other in a lane.
-        cost = {at: abs(at - wanted) + 0.8 * crowd[at, point.channel] for at in allowed or range(len(slots))}
+        cost = {
+            at: abs(at - pull[point.name]) + 0.8 * crowd[at, point.channel] for at in allowed or range(len(designed))
+        }
         columns[point.name] = min(sorted(cost), key=cost.__getitem__)
         crowd[columns[point.name], point.channel] += 1
-    return columns, [phase for phase, _ in slots]
-
-
-def _between(anchors: list[int], position: float) -> float:
-    """Translate a position between designed touchpoints into columns."""
-    low = min(max(int(position), 0), len(anchors) - 1)
-    high = min(low + 1, len(anchors) - 1)
-    return anchors[low] + (position - low) * (anchors[high] - anchors[low])
+    return columns, [p.phase for p in designed]
 
 
 def _pulled(content: MapContent, designed: list[str]) -> dict[str, float]:

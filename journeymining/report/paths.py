@@ -12,48 +12,67 @@ from journeymining.report.tables import records, show_table
 from journeymining.report.text_metrics import readable
 
 if TYPE_CHECKING:
+    from journeymining.report.journey_map import Touchpoint
     from journeymining.report.language import Language
     from journeymining.report.run_files import Run
+    from journeymining.report.run_paths import Paths
 
 TOP = 10
 LONGEST = 16
 
 
 def variants_chapter(run: Run, language: Language) -> dict[str, Any] | None:
-    """Return the most frequent variants, what they cover together and whether each follows the design."""
+    """Return the most frequent paths of the journeys in scope and of all, and whether each follows the design."""
     if run.variants is None or run.variants.top.empty:
         return None
-    points = {point.name: point for point in all_touchpoints(run)} if run.touchpoints is not None else {}
+    sets = [("all", language.say("All {n} journeys", n=language.count(run.variants.journeys)), run.variants)]
+    if run.in_scope is not None and run.in_scope.journeys != run.variants.journeys:
+        name = language.say("In the scope of the design: {n} journeys", n=language.count(run.in_scope.journeys))
+        sets.insert(0, ("scope", name, run.in_scope))
+    departing = run.departing_paths
+    if departing is not None and departing.journeys:
+        name = language.say("Departing from it: {n} journeys", n=language.count(departing.journeys))
+        sets.insert(1, ("departing", name, departing))
+    points = {point.name: point for point in all_touchpoints(run)}
     colours = run_colours(run)
-    cost = {} if run.conformance is None else _costs(run.conformance)
+    used = {points[name].channel for *_, paths in sets for path in paths.top.head(TOP)["path"]
+            for name in path if name in points}  # fmt: skip
+    return {
+        "views": [
+            {"key": key, "name": name} | _view(run, paths, points, colours, language, key) for key, name, paths in sets
+        ],
+        "legend": [(readable(name) or language.say("No channel"), colours[name]) for name in sorted(used)],
+        "departs": run.design is not None,
+    }
+
+
+def _view(
+    run: Run, paths: Paths, points: dict[str, Touchpoint], colours: dict[str, str], language: Language, key: str
+) -> dict[str, Any]:
+    costs = _costs(run.conformance)
     rows, reached = [], 0
-    for row in records(run.variants.top.head(TOP)):
-        reached += int(row["journeys"])
+    for row in records(paths.top.head(TOP)):
+        before, reached = reached, reached + int(row["journeys"])
         rows.append(
             {
                 "steps": _steps(list(row["path"]), points, colours),
                 "more": max(len(row["path"]) - LONGEST, 0),
                 "journeys": language.count(row["journeys"]),
-                "share": language.percent(row["journeys"] / run.variants.journeys),
-                "reached": language.percent(reached / run.variants.journeys),
-                "width": 100 * row["journeys"] / run.variants.journeys,
-                "from": 100 * (reached - row["journeys"]) / run.variants.journeys,
-                "duration": language.duration(row["median_duration"]),
-                "as_designed": cost.get(row["variant_id"]) == 0 if row["variant_id"] in cost else None,
+                "share": language.percent(row["journeys"] / paths.journeys),
+                "reached": language.percent(reached / paths.journeys),
+                "from": 100 * before / paths.journeys,
+                "width": 100 * row["journeys"] / paths.journeys,
+                "duration": language.duration(row["median_duration"]) if len(row["path"]) > 1 else "",
+                "stands": costs.get(row["variant_id"], "outside") if run.conformance is not None else "",
             }
         )
-    frame = run.variants.top.assign(share=run.variants.top["journeys"] / run.variants.journeys)
-    used = sorted(
-        {points[name].channel for row in run.variants.top.head(TOP)["path"] for name in row if name in points}
-    )
     return {
         "rows": rows,
-        "variants": language.count(run.variants.variants),
-        "journeys": language.count(run.variants.journeys),
-        "reached": language.percent(reached / run.variants.journeys),
-        "legend": [(readable(name) or language.say("No channel"), colours[name]) for name in used],
+        "variants": language.count(paths.variants),
+        "journeys": language.count(paths.journeys),
+        "reached": language.percent(reached / paths.journeys),
         "table": show_table(
-            frame,
+            paths.top.assign(share=paths.top["journeys"] / paths.journeys),
             {
                 "variant_id": (language.say("variant"), "text"),
                 "path": (language.say("path"), "text"),
@@ -62,7 +81,8 @@ def variants_chapter(run: Run, language: Language) -> dict[str, Any] | None:
                 "median_duration": (language.say("median duration"), "duration"),
             },
             language,
-            name="variants_top.csv",
+            name=f"paths_{key}.csv",
+            all_rows=paths.variants,
         ),
     }
 
@@ -106,13 +126,15 @@ def channels_chapter(run: Run, language: Language) -> dict[str, Any] | None:
     }
 
 
-def _costs(conformance: pd.DataFrame) -> dict[str, float]:
-    if "cost" not in conformance:
+def _costs(conformance: pd.DataFrame | None) -> dict[str, str]:
+    """Say of every judged path whether it follows the design; an open one may in all its journeys so far."""
+    if conformance is None or "cost" not in conformance:
         return {}
-    return dict(zip(conformance["variant_id"], conformance["cost"].astype(float), strict=True))
+    worst = conformance.groupby("variant_id")["cost"].max()
+    return {str(variant): "designed" if cost == 0 else "departs" for variant, cost in worst.items()}
 
 
-def _steps(path: list[str], points: dict[str, Any], colours: dict[str, str]) -> list[dict[str, Any]]:
+def _steps(path: list[str], points: dict[str, Touchpoint], colours: dict[str, str]) -> list[dict[str, Any]]:
     """Return the steps of a strip; the same activity several times in a row is one step."""
     steps = []
     for name, times in groupby(path[:LONGEST]):

@@ -17,9 +17,8 @@ SHAPES = {
     "circle": ("cx", "cy", "r", "fill", "stroke", "stroke-width"),
     "rect": ("x", "y", "width", "height", "rx", "ry", "fill", "stroke", "stroke-width"),
     "line": ("x1", "y1", "x2", "y2", "stroke", "stroke-width", "stroke-dasharray"),
-    "text": ("x", "y", "text-anchor", "font-size", "fill", "font-weight"),
+    "text": ("x", "y", "text-anchor", "font-size", "font-family", "fill", "font-weight"),
     "tspan": ("x", "y", "dx", "dy"),
-    "title": (),
 }
 COLOURS = {"black": "var(--ink)", "#000000": "var(--ink)", "white": "var(--surface)", "#ffffff": "var(--surface)"}
 

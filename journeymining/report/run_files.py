@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from journeymining.exceptions import InputError
+from journeymining.report.run_paths import Paths, count_paths
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -34,7 +36,15 @@ COLUMNS = {
         "broken": "int64",
         "share_kept": "float64",
     },
-    "outcome_effects.csv": {"pattern": TEXT, "n": "int64", "difference": "float64"},
+    "outcome_effects.csv": {
+        "level": TEXT,
+        "pattern": TEXT,
+        "verdict": TEXT,
+        "n": "int64",
+        "difference": "float64",
+        "difference_low": "float64",
+        "difference_high": "float64",
+    },
 }
 OPTIONAL_TEXT = (
     "phase",
@@ -67,16 +77,6 @@ class Journeys:
 
 
 @dataclass(frozen=True)
-class Variants:
-    """The most frequent variants, and what all of them add up to."""
-
-    top: pd.DataFrame
-    variants: int
-    journeys: int
-    journeys_with: dict[str, int]
-
-
-@dataclass(frozen=True)
 class Outcome:
     """What is known of one outcome: effects of patterns, and the card of its model."""
 
@@ -104,7 +104,9 @@ class Run:
     departing: dict[str, int] | None = None
     free_of_deviations: int | None = None
     journeys: Journeys | None = None
-    variants: Variants | None = None
+    variants: Paths | None = None
+    in_scope: Paths | None = None
+    departing_paths: Paths | None = None
     outcomes: list[Outcome] = field(default_factory=list)
     experience: dict[str, pd.DataFrame] = field(default_factory=dict)
     process_model: str | None = None
@@ -124,23 +126,28 @@ def read_run(folder: Path, *, top_variants: int = 200) -> Run:
         )
     model = folder / "process_model.svg"
     departing, free = _departing(folder)
+    variants = _variants(folder / "variants.parquet")
+    conformance, summary = _table(folder / "conformance.csv"), _json(folder / "conformance.json")
+    in_scope = _in_scope(variants, conformance, summary, top_variants)
     return Run(
         folder=folder,
         manifest=_json(folder / "manifest.json") or {},
         quality=_json(folder / "quality.json") or {},
         design=_json(folder / "design.json"),
-        conformance_summary=_json(folder / "conformance.json"),
+        conformance_summary=summary,
         directly_follows=_table(folder / "directly_follows.csv"),
         touchpoints=_table(folder / "touchpoints.csv"),
         channel_switches=_table(folder / "channel_switches.csv"),
-        conformance=_table(folder / "conformance.csv"),
+        conformance=conformance,
         deviations=_table(folder / "deviations.csv"),
         touchpoint_deviations=_table(folder / "conformance_touchpoints.csv"),
         promises=_table(folder / "conformance_promises.csv"),
         departing=departing,
         free_of_deviations=free,
         journeys=_journeys(folder / "journeys.parquet"),
-        variants=_variants(folder / "variants.parquet", top_variants),
+        variants=None if variants is None else count_paths(variants, top=top_variants),
+        in_scope=in_scope,
+        departing_paths=None if in_scope is None else _departing_paths(variants, conformance, top_variants),
         outcomes=_outcomes(folder),
         experience={path.stem: _read_csv(path, {}) for path in sorted((folder / "experience").glob("*.csv"))},
         process_model=model.read_text(encoding="utf-8") if model.is_file() else None,
@@ -224,27 +231,27 @@ def _departing(folder: Path) -> tuple[dict[str, int] | None, int | None]:
     return departing, len(inside) - (pc.sum(found).as_py() or 0)
 
 
-def _variants(path: Path, top: int) -> Variants | None:
+def _variants(path: Path) -> pl.DataFrame | None:
     if not path.is_file():
         return None
-    table = _parquet(path, ["variant_id", "path", "journeys", "median_duration"])
-    order = pc.sort_indices(table, sort_keys=[("journeys", "descending"), ("variant_id", "ascending")])
-    return Variants(
-        top=table.take(order[:top]).to_pandas(),
-        variants=table.num_rows,
-        journeys=pc.sum(table["journeys"]).as_py() or 0,
-        journeys_with=_journeys_with(table),
-    )
+    return pl.DataFrame(_parquet(path, ["variant_id", "path", "journeys", "median_duration"]))
 
 
-def _journeys_with(variants: pa.Table) -> dict[str, int]:
-    """Count the journeys in which each activity occurs at least once."""
-    paths = variants["path"].combine_chunks()
-    pairs = pa.table({"variant": pc.list_parent_indices(paths), "activity": pc.list_flatten(paths)})
-    once = pairs.group_by(["variant", "activity"]).aggregate([])
-    once = once.append_column("journeys", variants["journeys"].take(once["variant"]))
-    counted = once.group_by("activity").aggregate([("journeys", "sum")])
-    return dict(zip(counted["activity"].to_pylist(), counted["journeys_sum"].to_pylist(), strict=True))
+def _in_scope(
+    variants: pl.DataFrame | None, conformance: pd.DataFrame | None, summary: dict[str, Any] | None, top: int
+) -> Paths | None:
+    """Count the paths that the design judges; None where not all journeys are told apart by their path alone."""
+    inside = ((summary or {}).get("journeys") or {}).get("in_scope")
+    if variants is None or conformance is None or not inside:
+        return None
+    paths = count_paths(variants, among=set(conformance["variant_id"]), top=top)
+    return paths if paths.journeys == inside else None
+
+
+def _departing_paths(variants: pl.DataFrame | None, conformance: pd.DataFrame | None, top: int) -> Paths | None:
+    if variants is None or conformance is None or "cost" not in conformance:
+        return None
+    return count_paths(variants, among=set(conformance.loc[conformance["cost"] > 0, "variant_id"]), top=top)
 
 
 def _outcomes(folder: Path) -> list[Outcome]:

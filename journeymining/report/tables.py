@@ -35,12 +35,14 @@ def show_table(
     *,
     file: Path | None = None,
     name: str | None = None,
+    all_rows: int | None = None,
 ) -> Table:
     """Write the columns of a table that exist; a column has a title and a kind.
 
     Kinds: ``text``, ``count``, ``percent`` (of a share), ``points`` (difference of shares), ``decimal``, ``one``
     (decimal) and ``duration`` (seconds). The download is the file as it is in the run; a table that is no file of
     the run is written as CSV.
+    ``all_rows`` says how many rows there are where the table holds the first only.
     """
     present = {column: kind for column, kind in columns.items() if column in frame}
     rows = [
@@ -55,7 +57,7 @@ def show_table(
         content = frame[list(present)].to_csv(index=False, lineterminator="\n").encode()
         content = content if len(content) <= MOST_BYTES else None
     shown_name = name or (file.name if file else "table.csv")
-    return Table(heads, rows, len(frame), shown_name, None if content is None else data_uri(content))
+    return Table(heads, rows, all_rows or len(frame), shown_name, None if content is None else data_uri(content))
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
