@@ -95,6 +95,25 @@ def find_columns(
     return columns, guesses
 
 
+def unique_names(names: Sequence[str]) -> list[str]:
+    """Give names that occur again a number, and empty ones their place.
+
+    Examples
+    --------
+    >>> unique_names(["a", "", "a"])
+    ['a', 'column_2', 'a_2']
+    """
+    unique: dict[str, None] = {}
+    for place, name in enumerate(names, start=1):
+        wanted = candidate = name or f"column_{place}"
+        again = 2
+        while candidate in unique:
+            candidate = f"{wanted}_{again}"
+            again += 1
+        unique[candidate] = None
+    return list(unique)
+
+
 def _declared(column: str, names: Sequence[str], where: str) -> str:
     for candidate in (column, f"case:{column}", column.removeprefix("case:")):
         if candidate in names:

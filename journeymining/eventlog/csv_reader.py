@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.csv
 
+from journeymining.eventlog.columns import unique_names
 from journeymining.exceptions import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def read_csv(path: str | Path, *, delimiter: str | None = None) -> tuple[pa.Tabl
     rows = sample.splitlines()[:100]
     delimiter = delimiter or _sniff(rows)
     header = next(csv.reader(io.StringIO("\n".join(rows)), delimiter=delimiter))
-    names = _unique([name.strip() for name in header])
+    names = unique_names([name.strip() for name in header])
     wrong: list[int] = []
 
     def skip(row: Any) -> str:
@@ -173,16 +174,3 @@ def _sniff(rows: list[str]) -> str:
         return (sum(count == width for count in fields) if width > 1 else 0, width)
 
     return max(_DELIMITERS, key=evenness)
-
-
-def _unique(names: list[str]) -> list[str]:
-    """Give names that occur again a number, and empty ones their place."""
-    unique: list[str] = []
-    for place, name in enumerate(names, start=1):
-        candidate = name or f"column_{place}"
-        again = 2
-        while candidate in unique:
-            candidate = f"{name or f'column_{place}'}_{again}"
-            again += 1
-        unique.append(candidate)
-    return unique

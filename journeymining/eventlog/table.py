@@ -9,10 +9,10 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
-from journeymining.eventlog.columns import find_columns
+from journeymining.eventlog.columns import find_columns, unique_names
 from journeymining.eventlog.report import add_left_out, log_report, with_report
 from journeymining.eventlog.schema import OPTIONAL, ORDER, REQUIRED
-from journeymining.eventlog.times import NAIVE, Times, parse_times
+from journeymining.eventlog.times import INSTANT, Times, parse_times
 from journeymining.exceptions import InputError
 
 if TYPE_CHECKING:
@@ -131,6 +131,7 @@ def _to_polars(table: Any) -> pl.DataFrame:
     elif isinstance(table, pa.RecordBatch):
         return _to_polars(pa.Table.from_batches([table]))
     elif isinstance(table, pa.Table):
+        table = table.rename_columns(unique_names(table.column_names))
         for place, field in enumerate(table.schema):
             if pa.types.is_timestamp(field.type) and field.type.tz is not None:
                 utc = pa.timestamp(field.type.unit, tz="UTC")
@@ -141,9 +142,7 @@ def _to_polars(table: Any) -> pl.DataFrame:
     else:
         raise InputError(f"An event log cannot be made of {type(table).__name__}. Use Arrow, pandas or polars.")
     zoned = [
-        name
-        for name, type_ in frame.schema.items()
-        if isinstance(type_, pl.Datetime) and type_.time_zone not in (None, "UTC")
+        name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime) and kind.time_zone is not None
     ]
     return frame.with_columns(pl.col(zoned).dt.convert_time_zone("UTC"))
 
@@ -185,7 +184,8 @@ def _canonical(
             if frame[column].null_count() == frame.height:
                 continue
             name = renamed[column] = f"attribute:{column}"
-        further.append(frame[column].alias(name))
+        values = frame[column].alias(name)
+        further.append(values.cast(INSTANT) if getattr(values.dtype, "time_zone", None) else values)
     report["renamed"] = renamed
     for field in REQUIRED:
         if field.name not in taken:
@@ -265,11 +265,8 @@ def _with_event_ids(log: pl.DataFrame, report: dict[str, Any]) -> pl.DataFrame:
     names = sorted(name for name in log.columns if name != "event_id")
     # DuckDB takes names without regard to case, so columns go in under their numbers.
     content = log.select(
-        (
-            pl.col(name).cast(NAIVE).cast(pl.Int64)
-            if log.schema[name].is_temporal() and log.schema[name] != pl.Time
-            else pl.col(name)
-        ).alias(f"c{place}")
+        # Times go in as numbers: how they look as text depends on the zone of the session.
+        (pl.col(name).to_physical() if log.schema[name].is_temporal() else pl.col(name)).alias(f"c{place}")
         for place, name in enumerate(names)
     ).to_arrow()
     parts = ", ".join(

@@ -71,15 +71,13 @@ def parse_times(
     Examples
     --------
     >>> import polars as pl
-    >>> parse_times(pl.Series("t", ["2026-10-25T02:30:00+01:00", "25.10.26 3:30"]), timezone="Europe/Berlin").instants
-    shape: (2,)
-    Series: 't' [datetime[μs, UTC]]
-    [
-        2026-10-25 01:30:00 UTC
-        2026-10-25 02:30:00 UTC
-    ]
+    >>> times = parse_times(pl.Series("t", ["2026-10-25T02:30:00+01:00", "25.10.26 3:30"]), timezone="Europe/Berlin")
+    >>> [time.isoformat() for time in times.instants]
+    ['2026-10-25T01:30:00+00:00', '2026-10-25T02:30:00+00:00']
     """
     check_zone(timezone)
+    if isinstance(values.dtype, pl.Categorical | pl.Enum):
+        values = values.cast(pl.String)
     facts: dict[str, Any] = {"timezone": timezone, "offsets": {}}
     missing = values.is_null()
     if isinstance(values.dtype, pl.Datetime):
@@ -142,7 +140,8 @@ def _localise(naive: pl.Series, timezone: str | None, facts: dict[str, Any], whe
 
 def _from_numbers(values: pl.Series, facts: dict[str, Any]) -> pl.Series:
     """Read epoch numbers; the unit follows from the size of the middle value."""
-    middle = values.cast(pl.Float64).abs().median()
+    numbers = values.cast(pl.Float64)
+    middle = numbers.filter(numbers.is_finite()).abs().median()
     size = float(middle) if isinstance(middle, int | float) else 0.0
     unit, factor = next(
         (unit, factor)
@@ -155,7 +154,7 @@ def _from_numbers(values: pl.Series, facts: dict[str, Any]) -> pl.Series:
         whole = values.cast(pl.Int64)
         micro = whole // 1000 if unit == "ns" else whole * int(factor)
     else:
-        micro = (values.cast(pl.Float64) * factor).round().cast(pl.Int64, strict=False)
+        micro = (numbers * factor).round().cast(pl.Int64, strict=False)
     return micro.set(micro.abs() < _LEAST_EPOCH * 1_000_000, None).cast(INSTANT)
 
 

@@ -64,3 +64,11 @@ def test_options_of_the_log_apply(log, tmp_path):
     CliRunner().invoke(cli, ["convert", str(log), str(out), "--resource", "channel", "--customer", "case_id"])
 
     assert read_event_log(out)["resource"].to_pylist() == ["web", None, "chat"]
+
+
+def test_a_dash_writes_csv_to_stdout(log):
+    result = CliRunner().invoke(cli, ["convert", str(log), "-"])
+
+    assert result.stdout.startswith('"event_id","customer_id","journey_id"')
+    assert result.stdout.count("\n") == 4
+    assert result.stderr == "3 rows read, 3 events written to stdout.\n"

@@ -233,3 +233,43 @@ def test_missing_columns_are_named_with_what_was_found():
         find_columns(["case_id", "time"], {})
     with pytest.raises(UsageError, match=r"Unknown column role 'jorney'\. Did you mean 'journey'\?"):
         find_columns(["case_id"], {"jorney": "case_id"})
+
+
+def test_odd_columns_are_taken_along():
+    odd = {
+        "case_id": ["1", "1"],
+        "activity": pa.array(["a", "b"]).dictionary_encode(),
+        "time": pa.array(["2026-01-01Z", "2026-01-02Z"]).dictionary_encode(),
+        'it\'s "odd"': [1, None],
+        "X": [1, 2],
+        "x": [3, 4],
+        "list": [[1], None],
+        "struct": [{"a": 1}, None],
+        "bytes": [b"\xff\x00", None],
+        "lasts": pa.array([5, None], pa.duration("ns")),
+        "clock": pa.array([5, None], pa.time64("us")),
+        "nothing": pa.nulls(2),
+        "due": pa.array([1_000_001, None], pa.timestamp("ns", "Asia/Kolkata")),
+    }
+
+    log = to_event_log(pa.table(odd))
+
+    assert log.column_names[8:] == list(odd)[3:]
+    assert log.schema.field("due").type == pa.timestamp("us", "UTC")
+    assert log["event_id"].null_count == 0
+
+
+def test_names_that_occur_twice_are_numbered():
+    columns = [["1"], ["a"], ["2026-01-01Z"], [1], [2]]
+    table = pa.table(columns, names=["case_id", "activity", "time", "x", "x"])
+
+    assert to_event_log(table).select(["x", "x_2"]).to_pylist() == [{"x": 1, "x_2": 2}]
+
+
+def test_infinite_and_undefined_times_are_unreadable():
+    table = pa.table({"case_id": ["1"] * 3, "activity": ["a"] * 3, "time": [1.6e9, float("inf"), float("nan")]})
+
+    log = to_event_log(table)
+
+    assert log.num_rows == 1
+    assert reading_report(log)["left_out"]["unreadable_timestamp"]["rows"] == 2
