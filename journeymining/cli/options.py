@@ -150,11 +150,17 @@ def _is_number(frame: pd.DataFrame, name: str) -> bool:
     return frame[name].dtype.kind in "iuf"
 
 
-def _shown(value: object) -> str:
-    """Return a cell as text for a person: at most four decimals, empty for missing, no control characters."""
-    if value is None or value != value:
+def _shown(value: Any) -> str:
+    """Return a cell as text for a person: four decimals, empty for missing, no control characters."""
+    import pandas as pd
+
+    if pd.api.types.is_scalar(value) and pd.isna(value):
         return ""
-    text = f"{value:.4f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        # A share of one in a million is small, but it is not nothing.
+        text = f"{value:.2g}" if 0 < abs(value) < 0.0001 else f"{value:.4f}".rstrip("0").rstrip(".")
+    else:
+        text = str(value)
     if text.isprintable():
         return text
     return "".join(

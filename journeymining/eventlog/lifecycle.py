@@ -43,8 +43,8 @@ def select_lifecycle(log: pa.Table, *, lifecycle: str = "complete") -> pa.Table:
     Parameters
     ----------
     log : Table, one row per event
-        An event log. Without a column ``lifecycle:transition``, or if it holds words that are not of the standard
-        lifecycle model of XES, all events are kept.
+        An event log. Without a column ``lifecycle:transition``, or if it holds one word only, or words that are not of
+        the standard lifecycle model of XES, all events are kept.
     lifecycle : {"complete", "start", "all"}
         ``complete`` keeps completions, with the attributes of the completion; ``start`` keeps starts; ``all`` keeps
         every event as it is. An event without transition counts as completed.
@@ -71,7 +71,8 @@ def select_lifecycle(log: pa.Table, *, lifecycle: str = "complete") -> pa.Table:
     if not found <= STANDARD:
         report["lifecycle"] = {"kept": "all", "because": "its words are not of the standard model"}
         return with_report(log, report)
-    if found <= {"complete"}:
+    if len(found) < 2:
+        # One word throughout: there is nothing to choose from, and nothing to pair.
         return log
     pairs = _pairs(frame)
     seconds = (pl.col("_end") - pl.col("_begin")).dt.total_microseconds() / 1e6

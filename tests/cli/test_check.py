@@ -121,9 +121,10 @@ def test_a_terminal_gets_a_drawn_table(log, monkeypatch, capsys):
     from journeymining.cli.options import emit
 
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    emit(pd.DataFrame({"name": ["[bold]x[/bold]", None], "share": [0.123456, float("nan")]}))
+    emit(pd.DataFrame({"name": ["[bold]x[/bold]", None], "share": [0.123456, float("nan")], "rare": [0.0000012, 7.0]}))
 
     out = capsys.readouterr().out
     assert "[bold]x[/bold]" in out
     assert "0.1235" in out
+    assert "1.2e-06" in out
     assert "nan" not in out
