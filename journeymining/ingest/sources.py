@@ -141,11 +141,9 @@ def _refuse_unknown(
 
 def _mapped(stream: Stream) -> set[str]:
     """Names of values and columns of a stream that a map decides."""
-    rules = {**stream.values, **{name: getattr(stream, name) for name in COLUMNS}}
-    for event in stream.events:
-        for name in (*COLUMNS, "activity"):
-            rules[name] = (*rules.get(name, ()), *getattr(event, name))
-    return {name for name, values in rules.items() if any(value.map is not None for value in values)}
+    rules = [*stream.values.items(), *((name, getattr(stream, name)) for name in COLUMNS)]
+    rules += [(name, getattr(event, name)) for event in stream.events for name in (*COLUMNS, "activity")]
+    return {name for name, values in rules if any(value.map is not None for value in values)}
 
 
 def _adapt_stream(stream: Stream, config: SourceConfig, complain: Callable[[str, str], SpecError]) -> Stream:

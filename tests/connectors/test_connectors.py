@@ -1,0 +1,238 @@
+"""All shipped connectors: samples become what is expected, and a broken field never becomes a wrong event."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from journeymining.exceptions import InputError, SpecError
+from journeymining.ingest.library import SPEC, shipped_connectors
+from journeymining.ingest.pull import ingest_sources
+from journeymining.ingest.sources import SourceConfig
+from journeymining.ingest.specs import read_connector
+from journeymining.testing.connectors import _rows, check_connector, expected_text, sample_rows
+
+FOLDERS = sorted(path.parent for path in shipped_connectors().glob(f"*/{SPEC}"))
+GARBAGE = "¿garbage?"
+
+# What may be another text, or be there at all, because a field is missing or garbage. Everything else may only vanish.
+BY_RULE = {
+    ("access_log", "requests", "agent"): "a bot is known by its user agent only",
+    ("asterisk_cdr", "calls", "linkedid"): "without it every leg is a call, by its uniqueid",
+    ("asterisk_cdr", "calls", "uniqueid"): "without its epoch the hour that occurs twice is read as the first one",
+    ("asterisk_cdr", "calls", "sequence"): "without it the first row of the file begins the call",
+    ("asterisk_cdr", "calls", "dcontext"): "any context that is not outbound is inbound",
+    ("asterisk_cdr", "calls", "disposition"): "a call is answered if one of its legs is",
+    ("asterisk_queue_log", "queue_log", "callid"): "rows of a garbage call share one caller",
+    ("matomo", "log_link_visit_action", "idaction_event_category"): "an action with a category is an event",
+    ("matomo", "log_link_visit_action", "idaction_url"): "what the URL does not say, the name may",
+    ("matomo", "log_action", "type"): "what the type of the URL does not say, that of the name may",
+    ("matomo", "log_action", "idaction"): "as above",
+    ("matomo", "log_conversion", "idgoal"): "every goal but two is one of the user's own",
+    ("matomo", "log_conversion", "idvisit"): "a garbage visit is another visit",
+    ("salesforce", "Task", "CompletedDateTime"): "a task that is not completed is dated by its creation",
+    ("salesforce", "Task", "TaskSubtype"): "a task of another kind is a task",
+    ("salesforce", "Case", "ClosedDate"): "a case without it is open",
+    ("ga4", "events", "page_location"): "a screen stands in for a page",
+    ("ga4", "events", "params"): "all parameters are in it",
+}
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_a_sample_becomes_what_is_expected(folder):
+    check_connector(folder)
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_a_connector_is_data_only(folder):
+    assert read_connector(folder / SPEC).connector == folder.name
+    assert {path.name for path in folder.iterdir()} == {"README.md", SPEC, "expected.csv", "sample"}
+    assert not [path for path in folder.rglob("*") if path.suffix in {".py", ".sql", ".sh"}]
+
+
+def test_the_ten_minutes_of_the_readme_work(tmp_path, checkout):
+    text = (checkout / "connectors/README.md").read_text(encoding="utf-8")
+    sample = re.search(r"\n\n((?: {4}\S.*\n)*? {4}number,.*\n(?: {4}\S.*\n)+)", text).group(1)
+    spec = re.search(r"```yaml\n(.*?)```", text, flags=re.DOTALL).group(1)
+    (tmp_path / "sample").mkdir()
+    (tmp_path / "sample/tickets.csv").write_text(sample.replace("    ", ""), encoding="utf-8")
+    (tmp_path / SPEC).write_text(re.sub(r"^ {3}", "", spec, flags=re.MULTILINE), encoding="utf-8")
+    (tmp_path / "README.md").write_text("Tickets", encoding="utf-8")
+
+    rows = sample_rows(tmp_path)
+    (tmp_path / "expected.csv").write_text(expected_text(rows), encoding="utf-8")
+
+    assert [(row["activity"], row["timestamp"], row["channel"]) for row in rows] == [
+        ("ticket_opened", "2026-03-01T09:00:00+00:00", "web"),
+        ("ticket_closed", "2026-03-02T08:30:00+00:00", "web"),
+        ("ticket_opened", "2026-03-29T01:30:00+00:00", "phone"),
+    ]
+    check_connector(tmp_path)
+
+
+def test_a_difference_is_shown_from_both_sides(tmp_path, checkout):
+    shutil.copytree(checkout / "connectors/salesforce", tmp_path / "salesforce")
+    expected = tmp_path / "salesforce/expected.csv"
+    expected.write_text(expected.read_text(encoding="utf-8").replace("Welcome call", "Goodbye"), encoding="utf-8")
+
+    with pytest.raises(AssertionError, match=r"2 rows differ(.|\n)*- .*Goodbye(.|\n)*\+ .*Welcome call"):
+        check_connector(tmp_path / "salesforce")
+
+    expected.unlink()
+    with pytest.raises(InputError, match=r"expected.csv: no such file"):
+        check_connector(tmp_path / "salesforce")
+
+
+def broken_fields():
+    for folder in FOLDERS:
+        connector = read_connector(folder / SPEC)
+        for name, stream in connector.streams.items():
+            for field in stream.names:
+                yield pytest.param(folder, name, field, id=f"{folder.name}-{name}-{field}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["null", "garbage", "missing"])
+@pytest.mark.parametrize(("folder", "stream", "field"), list(broken_fields()))
+def test_a_broken_field_is_counted_and_never_a_wrong_event(folder, stream, field, how, tmp_path):
+    shutil.copytree(folder, tmp_path / "c")
+    if not break_field(tmp_path / "c", stream, field, how):
+        pytest.skip("the sample has no such field, or its format cannot lack one")
+    right = sample(folder)[0]
+
+    try:
+        found, quality = sample(tmp_path / "c")
+    except SpecError as error:
+        assert "customer effort" in str(error)
+        return
+
+    for counts in quality["sources"]["sample"]["streams"].values():
+        kept = counts["events"] + counts["surveys"]
+        assert counts["candidates"] == kept + sum(counts["rejected"].values()) + sum(counts["left_out"].values()) or (
+            not kept and not counts["candidates"] - sum(counts["rejected"].values())
+        )
+    if (folder.name, stream, field) not in BY_RULE:
+        unexplained = [row for row in found if not any(explains(row, other) for other in right)]
+        assert not unexplained
+
+
+def sample(folder):
+    """Return the events and answers of a connector's sample, and the quality counts."""
+    connector = read_connector(folder / SPEC)
+    config = SourceConfig.model_validate({"connector": str(folder), **connector.sample.model_dump()})
+    with tempfile.TemporaryDirectory() as out:
+        quality = ingest_sources(
+            {"sample": config}, timezone=None, region=None, key=None, out=out, base=folder, threads=1
+        )
+        rows = [row for row in _rows(Path(out)) if row["table"] in {"event", "survey"}]
+    return rows, quality
+
+
+def explains(row, right):
+    """Say whether a row is a right one, but for what is missing or shows the garbage that came in."""
+    for name, value in row.items():
+        if name == "identifiers":
+            if any(one not in right[name].split(" ") and "garbage" not in one for one in value.split()):
+                return False
+        elif name not in {"granularity", "time_rule"} and value not in {"", right[name]} and "garbage" not in value:
+            return False
+    return True
+
+
+def break_field(folder, stream_name, field, how):
+    """Change a field in all records of a sample; return whether there was anything to change."""
+    connector = read_connector(folder / SPEC)
+    stream = connector.streams[stream_name]
+    config = SourceConfig.model_validate({"connector": str(folder), **connector.sample.model_dump()})
+    place = folder / config.path
+    files = [path for path in place.iterdir() if path.stem == stream_name] if place.is_dir() else [place]
+    files = files or list(place.iterdir())
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        format_ = stream.format.model_copy(update=config.format)
+        if format_.type == "csv":
+            broken = broken_csv(text, format_, stream, config.columns.get(field, field), how)
+        elif format_.type == "json_lines":
+            broken = broken_json(text, stream.fields[field], how)
+        elif format_.separator:
+            place_ = stream.names.index(field)
+            broken = broken_lines(text, format_.separator, place_, how)
+        else:
+            broken = broken_pattern(text, format_.pattern, field, how)
+        if broken is None or broken == text:
+            return False
+        file.write_text(broken, encoding="utf-8")
+    return True
+
+
+def broken_csv(text, format_, stream, column, how):
+    quoting = csv.QUOTE_MINIMAL if format_.quote else csv.QUOTE_NONE
+    rows = list(csv.reader(io.StringIO(text), delimiter=format_.delimiter, quotechar=format_.quote, quoting=quoting))
+    header = rows[0] if format_.header else list(stream.names)
+    if column not in header or (how == "missing" and not format_.header):
+        return None
+    at = header.index(column)
+    for row in rows[1 if format_.header else 0 :]:
+        row[at] = GARBAGE if how == "garbage" else ""
+    if how == "missing":
+        rows = [row[:at] + row[at + 1 :] for row in rows]
+    out = io.StringIO()
+    csv.writer(
+        out, delimiter=format_.delimiter, quotechar=format_.quote, quoting=quoting, lineterminator="\n"
+    ).writerows(rows)
+    return out.getvalue()
+
+
+def broken_json(text, origin, how):
+    lines = []
+    for line in text.splitlines():
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError:
+            lines.append(line)
+            continue
+        if isinstance(origin, str):
+            record[origin] = GARBAGE if how == "garbage" else None
+            if how == "missing":
+                del record[origin]
+        else:
+            params = record[origin.list]
+            kept = [param for param in params if param["key"] != origin.key]
+            if how == "garbage" and len(kept) < len(params):
+                kept.append({"key": origin.key, "value": {"string_value": GARBAGE}})
+            record[origin.list] = kept
+        lines.append(json.dumps(record, ensure_ascii=False))
+    return "\n".join(lines) + "\n"
+
+
+def broken_lines(text, separator, place, how):
+    lines = []
+    for line in text.splitlines():
+        parts = line.split(separator)
+        if place < len(parts):
+            parts[place] = GARBAGE if how == "garbage" else ""
+            if how == "missing":
+                parts = parts[:place]
+        lines.append(separator.join(parts))
+    return "\n".join(lines) + "\n"
+
+
+def broken_pattern(text, pattern, field, how):
+    if how == "missing":
+        return None
+    lines = []
+    for line in text.splitlines():
+        match = re.match(pattern, line)
+        if match and match.group(field) is not None:
+            start, end = match.span(field)
+            lines.append(line[:start] + ("garbage" if how == "garbage" else "-") + line[end:])
+        else:
+            lines.append(line)
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,145 @@
+"""Landing: every record as it came, whatever the bytes, with its line."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from journeymining.exceptions import InputError
+from journeymining.ingest import readers
+from journeymining.ingest.readers import land
+from journeymining.ingest.specs import Stream
+
+
+def landed(tmp_path, content, *, columns=("id", "name"), **format_):
+    file, target = tmp_path / "in", tmp_path / "out.parquet"
+    file.write_bytes(content)
+    stream = Stream.model_validate({"format": {"type": "csv", **format_}, "fields": list(columns)})
+    result = land(file, target, stream=stream, name="in", columns=columns)
+    return result, pq.read_table(target).to_pylist()
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress])
+def test_packed_files_are_known_by_their_first_bytes(tmp_path, pack):
+    result, rows = landed(tmp_path, pack(b"id,name\n1,a\n2,b\n"))
+
+    assert result.records == 2
+    assert rows == [
+        {"id": "1", "name": "a", "_line": 2, "_problem": None, "_file": "in"},
+        {"id": "2", "name": "b", "_line": 3, "_problem": None, "_file": "in"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        (b"id,name\r1,a\r2,b\r", ["a", "b"]),
+        (b"id,name\r\n1,a\r\n\r\n2,b", ["a", "b"]),
+        (b'\xef\xbb\xbfid,name\n1,"a, ""b""\nc"\n', ['a, "b"\nc']),
+        ("id,name\n1,Größe\n".encode("utf-16"), ["Größe"]),
+        (b"id,name\n1,\n2,NULL\n", ["", "NULL"]),
+        (b"id,name,name\n1,a,b\n", ["a"]),
+        (b'id,name\n1,""""" <+49>"\n', ['"" <+49>']),
+    ],
+)
+def test_tables_as_they_are_written_in_the_world(tmp_path, content, names):
+    _, rows = landed(tmp_path, content)
+
+    assert [row["name"] for row in rows] == names
+    assert not any(row["_problem"] for row in rows)
+
+
+def test_a_row_with_another_number_of_fields_is_kept_and_marked(tmp_path):
+    result, rows = landed(tmp_path, b"id,name\n1\n2,b,c\n3,d\n")
+
+    assert result.records == 3
+    assert [row["_problem"] for row in rows] == ["number of fields", "number of fields", None]
+    assert [row["_line"] for row in rows] == [2, 3, 4]
+
+
+def test_without_a_header_fields_at_the_end_may_be_absent(tmp_path):
+    _, rows = landed(tmp_path, b"1\n2,b\n3,c,d\n", header=False)
+
+    assert [row["_problem"] for row in rows] == [None, None, "number of fields"]
+    assert [row["name"] for row in rows] == ["", "b", "c"]
+
+
+def test_lines_of_quoted_fields_are_those_of_the_file(tmp_path):
+    _, rows = landed(tmp_path, b'id,name\n1,"a\nb"\n2,c\n')
+
+    assert [row["_line"] for row in rows] == [3, 4]
+
+
+def test_bytes_that_are_no_text_are_replaced_and_counted(tmp_path):
+    result, rows = landed(tmp_path, b"id,name\n1,M\xfcller\n2,ok\0\n")
+
+    assert rows[0]["name"] == "M\ufffdller"
+    assert result.replaced == 1
+    assert landed(tmp_path, b"id,name\n1,M\xfcller\n", encoding="latin-1")[1][0]["name"] == "Müller"
+
+
+def test_lines_are_kept_as_they_are_and_empty_ones_are_none(tmp_path):
+    content = b'a "b"\r\n\n c\x85d\x1ce \xe2\x80\xa8 f\nlast'
+
+    _, rows = landed(tmp_path, content, type="lines", separator="|", encoding="utf-8")
+
+    assert [row["_line"] for row in rows] == [1, 3, 4]
+    assert rows[0]["line"] == 'a "b"'
+    assert rows[2]["line"] == "last"
+
+
+def test_batches_do_not_change_a_result(tmp_path, monkeypatch):
+    content = b"id,name\n" + b"".join(b"%d,x\n" % n for n in range(25))
+    whole = landed(tmp_path, content)[1]
+
+    monkeypatch.setattr(readers, "BATCH", 5)
+
+    assert landed(tmp_path, content)[1] == whole
+
+
+def test_parquet_becomes_text_with_times_in_utc(tmp_path):
+    table = pa.table(
+        {
+            "id": [1, None],
+            "name": [{"a": [1]}, None],
+            "at": pa.array([1_795_317_312_000_007, None], pa.timestamp("us", tz="Europe/Berlin")),
+            "local": pa.array([0, None], pa.timestamp("us")),
+        }
+    )
+    pq.write_table(table, tmp_path / "in.parquet")
+    stream = Stream.model_validate({"format": {"type": "parquet"}, "fields": ["id"]})
+
+    land(tmp_path / "in.parquet", tmp_path / "out.parquet", stream=stream, name="in.parquet", columns=["id"])
+
+    rows = pq.read_table(tmp_path / "out.parquet").to_pylist()
+    assert rows[0] == {
+        "id": "1",
+        "name": '{"a":[1]}',
+        "at": "2026-11-22T03:15:12.000007Z",
+        "local": "1970-01-01 00:00:00",
+        "_line": 1,
+        "_problem": None,
+        "_file": "in.parquet",
+    }
+    assert [rows[1][name] for name in ("id", "name", "at", "local")] == [None] * 4
+
+
+@pytest.mark.parametrize(
+    ("content", "format_", "message"),
+    [
+        (b"a;b\n1;2\n", {}, "none of the expected columns .* found a;b.*delimiter"),
+        (b"", {}, "found nothing"),
+        (b"\x1f\x8bbroken", {}, "cannot be read as csv"),
+        (gzip.compress(b"id,name\n" * 1000)[:-20], {}, "cannot be read as csv"),
+        (b"no parquet", {"type": "parquet"}, "cannot be read as parquet"),
+        (b"id,name\n", {"encoding": "klingon"}, "unknown encoding 'klingon'"),
+    ],
+)
+def test_files_that_cannot_be_read_say_what_would_work(tmp_path, content, format_, message):
+    with pytest.raises(InputError, match=message):
+        landed(tmp_path, content, **format_)
