@@ -68,6 +68,41 @@ def from_log(coverage: float, name: str, out: Path | None, force: bool, **log: A
     )
 
 
+@command.command("from-bpmn")
+@design_argument
+@click.option("--process", metavar="ID", help="Which process, where the file has several: its id or its pool's name.")
+@click.option("--lanes", type=click.Choice(["actor", "channel"]), default="actor", show_default=True)
+@file_option
+@force_option
+def from_bpmn(design: Path, process: str | None, lanes: str, out: Path | None, force: bool) -> None:
+    """Write a design whose flow is a BPMN diagram, to add channels, rules and promises to.
+
+    Example: journeymining design from-bpmn order.bpmn --lanes channel --out design.yaml
+    """
+    from journeymining.conformance.bpmn import read_bpmn
+    from journeymining.conformance.draft import design_on_model
+
+    read = read_bpmn(design, process=process, lanes=lanes)
+    for reason in read.unchecked:
+        click.echo(f"Not taken over: {reason}.", err=True)
+    folder = Path() if out is None or str(out) == "-" else out.parent
+    _write(design_on_model(read, design, process, folder).encode(), out, force)
+
+
+@command.command("to-bpmn")
+@design_argument
+@file_option
+@force_option
+def to_bpmn(design: Path, out: Path | None, force: bool) -> None:
+    """Write the flow of a design as a BPMN 2.0 diagram.
+
+    Example: journeymining design to-bpmn design.yaml --out design.bpmn
+    """
+    from journeymining.conformance.bpmn_write import bpmn_bytes
+
+    _write(bpmn_bytes(_read(design)), out, force)
+
+
 @command.command("to-pnml")
 @design_argument
 @file_option
@@ -81,6 +116,37 @@ def to_pnml(design: Path, out: Path | None, force: bool) -> None:
 
     designed = _read(design)
     _write(pnml_bytes(_net(designed), name=designed.name), out, force)
+
+
+@command.command("to-decl")
+@design_argument
+@file_option
+@force_option
+def to_decl(design: Path, out: Path | None, force: bool) -> None:
+    """Write the rules of a design, and those its flow implies, as a Declare model (.decl).
+
+    Example: journeymining design to-decl design.yaml --out design.decl
+    """
+    from journeymining.conformance.decl import decl_text
+
+    text, left_out = decl_text(_read(design))
+    for reason in left_out:
+        click.echo(f"Not written: {reason}.", err=True)
+    _write(text.encode(), out, force)
+
+
+@command.command("to-cjml")
+@design_argument
+@file_option
+@force_option
+def to_cjml(design: Path, out: Path | None, force: bool) -> None:
+    """Write the touchpoints of a design as a planned journey in CJML.
+
+    Example: journeymining design to-cjml design.yaml --out design.cjml
+    """
+    from journeymining.conformance.cjml import cjml_bytes
+
+    _write(cjml_bytes(_read(design)), out, force)
 
 
 def _read(path: Path) -> Design:

@@ -124,9 +124,12 @@ def read_design(path: str | Path) -> Design:
         from journeymining.conformance.design_file import read_design_file
 
         return read_design_file(path)
-    readers: dict[str, Any] = {".pnml": _from_pnml}
+    readers: dict[str, Any] = {".pnml": _from_pnml, ".decl": _from_decl, ".ptml": _from_process_tree}
+    if ending in {".xes", ".csv", ".gz", ".parquet"}:
+        raise InputError(f"{path}: a log of actual journeys is no design; draft one: journeymining design from-log.")
     if ending not in readers:
-        raise InputError(f"{path}: a design ends in .yaml, {', '.join(sorted(readers))}; found '{ending}'.")
+        known = ", ".join([".yaml", ".bpmn", *sorted(readers)])
+        raise InputError(f"{path}: a design ends in {known}; found '{ending}'.")
     design: Design = readers[ending](path)
     return design
 
@@ -141,3 +144,19 @@ def _from_pnml(path: str | Path) -> Design:
     from journeymining.conformance.pnml import read_pnml
 
     return design_of_net(read_pnml(path), name=Path(path).stem)
+
+
+def _from_decl(path: str | Path) -> Design:
+    from journeymining.conformance.decl import read_decl
+
+    return read_decl(path)
+
+
+def _from_process_tree(path: str | Path) -> Design:
+    from dataclasses import replace
+
+    from journeymining.conformance.flow import flow_net
+    from journeymining.conformance.process_tree import read_process_tree
+
+    flow = read_process_tree(path)
+    return replace(design_of_net(flow_net(flow), name=Path(path).stem), flow=flow)

@@ -86,6 +86,7 @@ class _DesignFile(_Part):
     actors: dict[str, str] = {}
     touchpoints: dict[str, _Touchpoint | None] = {}
     flow: str | None = None
+    model: str | None = None
     rules: list[dict[str, Any]] = []
     promises: list[_Promise] = []
     calendar: _Calendar = _Calendar()
@@ -137,11 +138,25 @@ def design_of_document(document: Document) -> Design:
             elif name not in touchpoints:
                 raise document.error(_unknown("flow", name, touchpoints, "touchpoints"), ("flow",))
     optional = frozenset(name for name, one in touchpoints.items() if one.optional)
+    net = None if flow is None else flow_net(flow, optional=optional)
+    notes: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
+    if content.model is not None:
+        if flow is not None:
+            raise document.error("a design has a flow or a model, not both.", ("model",))
+        modelled = _modelled(document, content.model)
+        net, notes, unchecked = modelled.net, modelled.notes, modelled.unchecked
+        for name in touchpoints:
+            if name not in modelled.touchpoints and not touchpoints[name].optional:
+                raise document.error(
+                    _unknown("model", name, modelled.touchpoints, "touchpoints"), ("touchpoints", name)
+                )
+        touchpoints = {**modelled.touchpoints, **touchpoints}
     rules = [_rule(document, number, one) for number, one in enumerate(content.rules)]
     design = Design(
         name=content.journey,
         touchpoints=touchpoints,
-        net=None if flow is None else flow_net(flow, optional=optional),
+        net=net,
         flow=flow,
         start=tuple(content.scope.start),
         end=tuple(content.scope.end),
@@ -154,11 +169,24 @@ def design_of_document(document: Document) -> Design:
         personas=tuple(str(name) for name in content.personas or ()),
         costs=MoveCosts(content.costs.missing, content.costs.unexpected, content.costs.channel),
         order_tolerance=content.order_tolerance,
+        notes=notes,
+        unchecked=unchecked,
     )
     if design.net is None and not rules and not design.promises:
-        raise document.error("the design says nothing that can be checked: write a flow, rules or promises.")
+        raise document.error("the design says nothing that can be checked: write a flow, a model, rules or promises.")
     _check_names(document, content, design)
     return design
+
+
+def _modelled(document: Document, model: str) -> Design:
+    """Read the model that a design file points to, from beside that file."""
+    from pathlib import Path
+
+    from journeymining.conformance.design import read_design
+
+    if Path(model.partition("#")[0]).suffix.lower() in {".yaml", ".yml"}:
+        raise document.error("model: a design cannot be the model of another.", ("model",))
+    return read_design(Path(document.path).parent / model)
 
 
 def _touchpoint(name: str, one: _Touchpoint) -> Touchpoint:

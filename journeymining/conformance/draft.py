@@ -13,7 +13,9 @@ from journeymining.exceptions import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
+    from journeymining.conformance.design import Design
     from journeymining.engines.prepared_log import Bucket, PreparedLog
 
 
@@ -149,6 +151,20 @@ def _text(
     if phases:
         head.append(f"phases: [{', '.join(_yaml(phase) for phase in phases)}]")
     return "\n".join([*head, "touchpoints:", *lines, f"flow: {_yaml(write_flow(flow))}"]) + "\n"
+
+
+def design_on_model(design: Design, model: Path, process: str | None, folder: Path) -> str:
+    """Write a design that points to the diagram it was read from, with its touchpoints to fill in."""
+    import os
+
+    place = os.path.relpath(model, folder) + (f"#{process}" if process else "")
+    lines = []
+    for name, one in design.touchpoints.items():
+        parts = [f"channel: [{', '.join(_yaml(channel) for channel in one.channels)}]"] if one.channels else []
+        parts += [f"from: {_yaml(one.sender)}"] if one.sender else []
+        lines.append(f"  {_yaml(name)}: {{{', '.join(parts)}}}")
+    head = [f"journey: {_yaml(design.name)}", "version: 1", f"model: {_yaml(place)}", "touchpoints:"]
+    return "\n".join([*head, *lines]) + "\n"
 
 
 def _yaml(text: str) -> str:
