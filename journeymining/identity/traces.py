@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(r"[^\s\"'|,;=<>(){}\[\]&?]+")
 """A piece of a log line: what stands between blanks, quotes, brackets and separators."""
 
-_TELEPHONE = re.compile(r"[+(]?[\d\s()./-]{7,25}")
+_TELEPHONE = re.compile(r"[+(]?\d[\d ()./-]{5,23}\d")
 
 _CACHED = 1 << 20
 
@@ -100,7 +100,8 @@ def record_test(traces: Traces, *, key: bytes, region: str | None) -> Callable[[
 
     They are when one of them is an identifier of the customer that nobody else has; or one that others have too, unless
     the record also carries an identifier of exactly one other customer. A text is looked at as a whole and in its
-    pieces (between blanks, quotes, brackets and separators), also with percent signs decoded.
+    pieces (between blanks, quotes, brackets and separators, and what looks like a telephone number), also with percent
+    signs decoded.
     """
     kinds = sorted({kind for kind, _ in (*traces.own, *traces.shared)})
     other_kinds = sorted({kind for kind, _ in traces.others})
@@ -149,7 +150,8 @@ def tokens(text: str) -> set[str]:
 
 
 def _pieces(text: str) -> set[str]:
-    pieces = {text.strip(), *tokens(text)}
+    # A telephone number may be written with blanks, so it is looked for as a whole as well.
+    pieces = {text.strip(), *tokens(text), *_TELEPHONE.findall(text)}
     return pieces | {unquote(piece) for piece in pieces if "%" in piece}
 
 
