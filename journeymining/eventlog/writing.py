@@ -28,7 +28,7 @@ def write_event_log(log: pa.Table, path: str | Path, *, force: bool = False) -> 
     come back as text; XES numbers events within their trace, so ``source_order`` comes back as that number, and knows
     no characters that XML forbids (they become U+FFFD, with a warning); XES and OCEL know no nested values (they become
     JSON text) and no column without a value; OCEL gives times among the further attributes back as text; in SQLite,
-    which does not see case, a column whose name differs from another one in case only comes back as ``attribute:<name>``.
+    which does not see case, a column whose name differs from another in case only comes back as ``attribute:<name>``.
 
     Parameters
     ----------
