@@ -37,6 +37,7 @@ OTHER_NAMES = {
     "exactly_one": "exactly",
     "co_existence": "coexistence",
     "not_coexistence": "not_coexist",
+    "not_co_existence": "not_coexist",
     "noncoexistence": "not_coexist",
     "nonsuccession": "not_succession",
     "nonchainsuccession": "not_chain_succession",
