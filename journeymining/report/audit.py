@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from journeymining.report.data_quality import quality_chapter
 from journeymining.report.designed import designed_chapter
 from journeymining.report.headline import headline
 from journeymining.report.language import Language, read_language
@@ -15,8 +16,9 @@ from journeymining.report.map_chapter import map_chapter, standalone_map
 from journeymining.report.palette import colour_variables
 from journeymining.report.paths import channels_chapter, variants_chapter
 from journeymining.report.process_picture import safe_picture
-from journeymining.report.provenance import quality_chapter, reading_chapter
+from journeymining.report.provenance import reading_chapter
 from journeymining.report.run_files import read_run
+from journeymining.report.tables import data_uri
 from journeymining.writing import whole_file
 
 if TYPE_CHECKING:
@@ -118,4 +120,18 @@ def render(run: Run, language: Language, title: str) -> str:
 def _model_chapter(run: Run, language: Language) -> dict[str, Any] | None:
     if run.process_model is None:
         return None
-    return {"picture": safe_picture(run.process_model, title=language.say("Process model"))}
+    card = (run.manifest.get("settings") or {}).get("process_model") or {}
+    quality = card.get("quality") or {}
+    facts = [
+        (language.decimals(quality[key], 3), language.say(key))
+        for key in ("fitness", "precision", "simplicity")
+        if quality.get(key) is not None
+    ]
+    return {
+        "picture": safe_picture(run.process_model, title=language.say("Process model")),
+        "facts": facts,
+        "journeys": language.count(quality.get("journeys")),
+        "all_journeys": language.count(quality.get("all_journeys")),
+        "miner": f"{card['miner']}, noise {card['noise']}" if {"miner", "noise"} <= card.keys() else "",
+        "download": data_uri((run.folder / "process_model.svg").read_bytes(), "image/svg+xml"),
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from journeymining.report.charts import Scale, axis, bar, scale_of
-from journeymining.report.deviations import SHORT, deviation_sentence
+from journeymining.report.deviations import OUT_OF_PLACE, SHORT, deviation_sentence
 from journeymining.report.journey_map import all_touchpoints, run_colours
 from journeymining.report.tables import records, show_table
 from journeymining.report.text_metrics import readable
@@ -70,7 +70,7 @@ def _bars(found: pd.DataFrame, language: Language) -> dict[str, Any]:
                                colour="var(--departs)"),
                 "value": language.percent(row["share"]),
                 "interval": language.interval(row.get("share_low"), row.get("share_high")),
-                "covers": language.say("{n} journeys", n=language.count(row["journeys"])),
+                "covers": language.many(row["journeys"], "{n} journey", "{n} journeys"),
             }
             for row in rows
         ],
@@ -121,7 +121,7 @@ def _free(run: Run, name: str, here: list[dict[str, Any]], inside: int | None) -
 
 def _step_deviation(row: dict[str, Any], language: Language) -> dict[str, Any]:
     return {
-        "label": language.say(SHORT.get(row["type"], row["type"])),
+        "label": language.say(OUT_OF_PLACE if row["type"] == "ad_hoc" else SHORT.get(row["type"], row["type"])),
         "share": language.percent(row["share"]),
         "width": max(1.0, 100 * min(1.0, float(row["share"]))),
         "sentence": f"{deviation_sentence(row, language)}: {language.count(row['journeys'])} "

@@ -22,6 +22,9 @@ SHORT = {
     "dead_end": "dead end",
 }
 
+# An ad hoc event of a touchpoint that the design has elsewhere.
+OUT_OF_PLACE = "not foreseen here"
+
 
 def deviation_sentence(row: dict[str, Any], language: Language) -> str:
     """Say a deviation in a few words.
@@ -43,6 +46,6 @@ def deviation_sentence(row: dict[str, Any], language: Language) -> str:
         "late": expected if observed in {"", "late"} else f"{expected}; {observed}",
     }
     if row["type"] == "ad_hoc" and expected == "not on this way":
-        return f"{name}: {language.say('not foreseen at this place')}"
+        return f"{name}: {language.say(OUT_OF_PLACE)}"
     detail = details.get(row["type"], "") if expected or observed else ""
     return f"{text} ({detail})" if detail else text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -45,23 +46,23 @@ def headline(run: Run, language: Language) -> dict[str, Any]:
     counts = counted | (run.manifest.get("counts") or {})
     sources = sorted({str(one.get("source")) for one in run.manifest.get("inputs", [])})
     return {
-        "scope": run.manifest.get("scope") or "",
+        # A date is not broken over two lines.
+        "scope": re.sub(r"(?<=\d)-(?=\d)", "\u2011", str(run.manifest.get("scope") or "")),
         "period": (language.day(journeys.first), language.day(journeys.last)) if journeys else None,
         "counts": [(language.count(counts[key]), word) for key, word in named.items() if counts.get(key) is not None],
         "sources": sources,
-        "left_out": left_out(run, language),
+        "left_out": [(step, language.count(rows), readable(reason).lower()) for step, rows, reason in left_out(run)],
         "figures": [figure for figure in _figures(run, language) if figure is not None],
     }
 
 
-def left_out(run: Run, language: Language) -> list[tuple[str, str, str]]:
-    """Return what the steps of the run left out: step, rows and reason, largest first."""
-    found = [
-        (int(rows), str(step.get("name", "")), str(reason))
+def left_out(run: Run) -> list[tuple[str, int, str]]:
+    """Return what the steps of the run left out: step, rows and reason, in the order of the steps."""
+    return [
+        (str(step.get("name", "")), int(rows), str(reason))
         for step in run.manifest.get("steps", [])
-        for reason, rows in (step.get("left_out") or {}).items()
+        for reason, rows in sorted((step.get("left_out") or {}).items(), key=lambda one: (-one[1], one[0]))
     ]
-    return [(name, language.count(rows), readable(reason)) for rows, name, reason in sorted(found, reverse=True)]
 
 
 def share_figure(language: Language, label: str, hits: float, total: float, covers: str, chapter: str) -> Figure | None:
@@ -166,7 +167,7 @@ def _nps(run: Run, language: Language) -> Figure | None:
         language.say("Net Promoter Score"),
         language.decimals(row["nps"], 0, signed=True),
         language.interval(low, high, scale=1, digits=0, signed=True),
-        language.say("{n} answers", n=language.count(row.get("n"))),
+        language.many(row.get("n"), "{n} answer", "{n} answers"),
         tuple(50 + row.get(key, row["nps"]) / 2 for key in ("nps", "low", "high")),
         "experience",
     )

@@ -38,6 +38,17 @@ class Language:
         text = self.translations.gettext(sentence)
         return text.format(**values) if values else text
 
+    def many(self, number: float | None, singular: str, plural: str) -> str:
+        """Write a number of things; both forms hold ``{n}``.
+
+        Examples
+        --------
+        >>> read_language("en").many(1, "{n} journey", "{n} journeys")
+        '1 journey'
+        """
+        whole = int(number) if number is not None and isfinite(number) else 0
+        return self.translations.ngettext(singular, plural, whole).format(n=self.count(number))
+
     def count(self, value: float | None) -> str:
         """Write a whole number with thousands apart; a dash for none."""
         return self.decimals(value, 0)

@@ -107,7 +107,7 @@ def _effects(outcome: Outcome, language: Language, file: Path) -> dict[str, Any]
     shown = ordered[ordered["_claimed"] | (ordered["_rank"] < LEVELS.index("sequence"))].head(MOST_EFFECTS)
     return {
         "forest": _forest(shown if len(shown) else ordered.head(MOST_EFFECTS), language),
-        "claims": [_claim(row, outcome.name, language) for row in records(ordered[ordered["_claimed"]].head(8))],
+        "claims": [_claim(row, language) for row in records(ordered[ordered["_claimed"]].head(8))],
         "claimed": int(claimed.sum()),
         "not_claimed": int((~claimed).sum()),
         "shown": len(shown) or min(len(ordered), MOST_EFFECTS),
@@ -115,20 +115,16 @@ def _effects(outcome: Outcome, language: Language, file: Path) -> dict[str, Any]
     }
 
 
-def _claim(row: dict[str, Any], outcome: str, language: Language) -> str:
+def _claim(row: dict[str, Any], language: Language) -> str:
     """Say a claimed association in a sentence with its numbers."""
-    rate = _number(row.get("rate"))
     text = language.say(
-        "{words}: the share with {outcome} is {points} points {interval} {way} than without it",
-        words=row["_words"], outcome=readable(outcome), points=language.decimals(abs(row["difference"]) * 100),
-        interval=language.interval(*sorted((abs(row["difference_low"]), abs(row["difference_high"])))),
-        way=language.say("higher") if row["difference"] > 0 else language.say("lower"),
+        "{words}: {rate} have the outcome, against {other} of the journeys without it, a difference of {points} points "
+        "{interval} ({journeys})",
+        words=row["_words"], rate=language.percent(row["rate"]),
+        other=language.percent(row["rate"] - row["difference"]), points=language.points(row["difference"]),
+        interval=language.interval(row["difference_low"], row["difference_high"], signed=True),
+        journeys=language.many(row["n"], "{n} journey", "{n} journeys"),
     )  # fmt: skip
-    if rate is not None:
-        text += language.say(
-            " ({rate} against {other}, {n} journeys)", rate=language.percent(rate),
-            other=language.percent(rate - row["difference"]), n=language.count(row["n"]),
-        )  # fmt: skip
     held = _number(row.get("holdout_difference"))
     if held is not None:
         text += language.say(
@@ -160,7 +156,7 @@ def _forest(effects: pd.DataFrame, language: Language) -> dict[str, Any]:
                 "interval": language.interval(train[1], train[2], signed=True),
                 "held": language.points(held[0]) if held[0] is not None else None,
                 "held_interval": language.interval(held[1], held[2], signed=True),
-                "covers": language.say("{n} journeys", n=language.count(row["n"])),
+                "covers": language.many(row["n"], "{n} journey", "{n} journeys"),
                 "claimed": bool(row["_claimed"]),
                 "verdict": row["verdict"],
             }
@@ -219,7 +215,7 @@ def _nps(nps: pd.DataFrame, language: Language) -> dict[str, Any]:
                                          "var(--design)")]),
                 "value": language.decimals(row["nps"], 0, signed=True),
                 "interval": language.interval(row.get("low"), row.get("high"), scale=1, digits=0, signed=True),
-                "covers": language.say("{n} answers", n=language.count(row["n"])),
+                "covers": language.many(row["n"], "{n} answer", "{n} answers"),
                 "split": [(kind, 100 * row[kind] / row["n"], language.count(row[kind]))
                           for kind in ("detractors", "passives", "promoters") if kind in row],
             }

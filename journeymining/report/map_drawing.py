@@ -105,14 +105,14 @@ def move_sentence(move: Move, language: Language) -> str:
     values = {
         "source": readable(move.source),
         "target": readable(move.target),
-        "journeys": language.count(move.journeys),
+        "journeys": language.many(move.journeys, "{n} journey", "{n} journeys"),
         "events": language.count(move.events),
     }
     if move.source == START:
-        return language.say("{journeys} journeys start with {target}", **values)
+        return language.say("{journeys}: start with {target}", **values)
     if move.target == END:
-        return language.say("{journeys} journeys end, so far, with {source}", **values)
-    text = language.say("{source} → {target}: {events} times in {journeys} journeys", **values)
+        return language.say("{journeys}: end, so far, with {source}", **values)
+    text = language.say("{source} → {target}: {events} × in {journeys}", **values)
     if move.median_wait is not None:
         text += language.say(", median wait {wait}", wait=language.duration(move.median_wait))
     return text + {"departs": language.say(" (not in the design)")}.get(move.kind, "")
@@ -322,8 +322,9 @@ def _stop_sentence(node: Node, language: Language) -> str:
     point = node.point
     assert point is not None
     text = language.say(
-        "{name}: {journeys} journeys, {events} events", name=readable(point.name),
-        journeys=language.count(point.journeys), events=language.count(point.events),
+        "{name}: {journeys}, {events}", name=readable(point.name),
+        journeys=language.many(point.journeys, "{n} journey", "{n} journeys"),
+        events=language.many(point.events, "{n} event", "{n} events"),
     )  # fmt: skip
     total = sum(point.channels.values())
     if total:

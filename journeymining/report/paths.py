@@ -57,7 +57,7 @@ def _view(
             {
                 "steps": _steps(list(row["path"]), points, colours),
                 "more": max(len(row["path"]) - LONGEST, 0),
-                "journeys": language.count(row["journeys"]),
+                "journeys": language.many(row["journeys"], "{n} journey", "{n} journeys"),
                 "share": language.percent(row["journeys"] / paths.journeys),
                 "reached": language.percent(reached / paths.journeys),
                 "from": 100 * before / paths.journeys,

@@ -20,11 +20,14 @@ SHAPES = {
     "text": ("x", "y", "text-anchor", "font-size", "font-family", "fill", "font-weight"),
     "tspan": ("x", "y", "dx", "dy"),
 }
-COLOURS = {"black": "var(--ink)", "#000000": "var(--ink)", "white": "var(--surface)", "#ffffff": "var(--surface)"}
+PLAIN = {"none": "none", "black": "var(--ink)", "#000000": "var(--ink)", "white": "var(--surface)",
+         "#ffffff": "var(--surface)", "transparent": "none"}  # fmt: skip
+# Any other colour becomes the one of the page that reads well on light and dark screens.
+OTHER = {"fill": "var(--design-soft)", "stroke": "var(--design)"}
 
 
 def safe_picture(text: str, *, title: str) -> Markup:
-    """Copy an SVG, keeping only known shapes and attributes; black and white follow the page's colours.
+    """Copy an SVG, keeping only known shapes and attributes, in the colours of the page.
 
     Scripts, styles, links, images, foreign content, entities and event attributes are left behind.
 
@@ -69,10 +72,8 @@ def _copy(element: object) -> Markup:
 
 def _value(key: str, value: str | None) -> str:
     text = value or ""
-    if key in {"fill", "stroke"}:
-        text = COLOURS.get(text.lower(), text)
-        # A paint server is an address.
-        return "none" if "url" in text.lower() else text
+    if key in OTHER:
+        return PLAIN.get(text.lower(), OTHER[key])
     return text
 
 

@@ -41,6 +41,7 @@ COLUMNS = {
         "pattern": TEXT,
         "verdict": TEXT,
         "n": "int64",
+        "rate": "float64",
         "difference": "float64",
         "difference_low": "float64",
         "difference_high": "float64",

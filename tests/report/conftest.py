@@ -148,17 +148,32 @@ def write_manifest(folder: Path) -> None:
             ],
         },
     )  # fmt: skip
+    kind = {"values": 950, "uses": 7000, "values_shared": 3, "uses_unresolved": 0, "uses_joined_back": 40,
+            "uses_left_out": 0, "conflicts": 1}  # fmt: skip
     write_json(
         folder / "quality.json",
         {
             "ingest": {
-                "crm": {"records": 5000, "events": 4900, "rejected": {"no timestamp": 100}, "duplicates": 12},
-                "web": {"records": 15000, "events": 7100, "rejected": {"no timestamp": 400}, "bots": 7500},
+                "sources": {
+                    "crm": {"connector": "salesforce", "records": 5000, "events": 4900, "identifiers": 9000,
+                            "surveys": 0, "rejected": 100, "left_out": 0,
+                            "streams": {"Case": {"rejected": {"no timestamp": 100}, "left_out": {}}}},
+                    "web": {"connector": "access_log", "records": 15000, "events": 7100, "identifiers": 12000,
+                            "surveys": 0, "rejected": 400, "left_out": 7500,
+                            "streams": {"requests": {"rejected": {"no timestamp": 400}, "left_out": {"bot": 7500}}}},
+                },
             },
-            "identity": {"identifiers": 21000, "customers": 950, "matched_share": 0.873, "anonymous_share": 0.127,
-                         "conflicts": 3},
-            "touchpoints": {"events": 12000, "dropped": 5835, "unmatched": 120},
-            "journeys": {"journeys": 1000, "open": 40, "left_truncated": 5, "ties": 2},
+            "identity": {
+                "records": 12000, "customers": {"all": 950, "anonymous": 120},
+                "events_with_account": {"events": 10476, "share": 0.873},
+                "events_of_anonymous": {"events": 1524, "share": 0.127},
+                "kinds": {"account": kind, "email": kind},
+                "sources": [{"first": "crm", "second": "web", "customers": 800, "also_second": 600, "share": 0.75},
+                            {"first": "web", "second": "crm", "customers": 900, "also_second": 600, "share": 0.667}],
+            },
+            "touchpoints": {"touchpoints": {"rules": [{"rule": 1, "is": V, "dropped": False, "events": 675},
+                                                      {"rule": 2, "is": None, "dropped": True, "events": 5835}]}},
+            "journeys": {"journeys": 1000, "open": 40, "left_truncated": 5, "begun_by": {"gap": 50, "first": 950}},
         },
     )  # fmt: skip
 

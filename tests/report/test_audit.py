@@ -51,9 +51,9 @@ def test_every_key_figure_has_its_interval_and_what_it_covers(run_folder):
 def test_the_page_says_what_was_left_out_and_why(run_folder):
     text = words(read(write_report(run_folder)))
 
-    assert "7,500 Bot (pull)" in text
-    assert "5,835 No touchpoint (cut)" in text
-    assert "40 journeys are still open" in text
+    assert "7,500 bot (pull)" in text
+    assert "5,835 no touchpoint (cut)" in text
+    assert "Of the journeys in scope, 40 are still open" in text
 
 
 def test_absent_tables_leave_their_chapter_out_and_the_page_says_so(run_folder):
