@@ -69,7 +69,7 @@ class _Parser:
         self.tokens: list[tuple[str, bool, int]] = []
         for match in _TOKEN.finditer(text.rstrip()):
             name = match["double"] or match["single"] or match["name"]
-            self.tokens.append((name or match["sign"], name is not None, match.start() + 1))
+            self.tokens.append((name or match["sign"], name is not None, match.start(match.lastgroup or 0) + 1))
         self.at = 0
 
     @property
