@@ -43,7 +43,7 @@ def audit(linked: LinkedOutcome, *, allow: Sequence[str] = ()) -> pd.DataFrame:
         ``feature``, ``journeys`` that have it, ``rate`` of the outcome among them, ``auc`` of the feature alone,
         ``reason``, ``allowed``. A feature is suspicious if it ranks the outcome with an AUC of .98 or more either way,
         or if it is an activity that 10 journeys or more have, all of one outcome, which chance alone would do in less
-        than one of a thousand logs. Highest AUC first, ties by name.
+        than one of a thousand logs. Activities first, then the highest AUC, ties by name.
     """
     journeys, label = linked.journeys, linked.label
     rate, rows = float(label.mean()), []
@@ -65,7 +65,11 @@ def audit(linked: LinkedOutcome, *, allow: Sequence[str] = ()) -> pd.DataFrame:
             if reasons:
                 rows.append((_short(str(name)), n, own, max(alone, 1 - alone), " and ".join(reasons)))
     found = pd.DataFrame(rows, columns=COLUMNS[:-1]).drop_duplicates("feature")
-    found = found.sort_values(["auc", "feature"], ascending=[False, True], ignore_index=True)
+    # Activities first: they can be masked, and what else looks suspicious often only follows from them.
+    maskable = found["feature"].isin(journeys.activities)
+    found = found.assign(maskable=maskable).sort_values(
+        ["maskable", "auc", "feature"], ascending=[False, False, True], ignore_index=True
+    )[COLUMNS[:-1]]
     found["allowed"] = found["feature"].isin(list(allow))
     return found
 

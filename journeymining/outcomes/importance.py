@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import sparse
 
 from journeymining.outcomes.evaluation import auc
+from journeymining.outcomes.models import threads_for
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,7 +50,13 @@ def grouped_importance(
     ----------
     L. Breiman, *Machine Learning* 45 (2001) 5-32, section 10.
     """
-    generator = np.random.default_rng(seed)
+    with threads_for(len(label)):
+        return _shuffle_groups(model, journeys, label, repeats, np.random.default_rng(seed))
+
+
+def _shuffle_groups(
+    model: Fitted, journeys: JourneyFrame, label: NDArray[np.int8], repeats: int, generator: np.random.Generator
+) -> pd.DataFrame:
     if len(label) > MOST_SHUFFLED:
         rows = np.sort(generator.choice(len(label), MOST_SHUFFLED, replace=False))
         journeys, label = journeys[rows], label[rows]

@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no types
 
 from journeymining.outcomes.encoders import (
     AggregateEncoder,
@@ -35,6 +36,9 @@ STRENGTHS = (1e-3, 1e-2, 1e-1)
 
 MOST_TRAINED = 200_000
 """Journeys a model is fitted on at most; beyond, a seeded sample of them. More does not change a linear model."""
+
+SMALL = 50_000
+"""Rows below which a second thread costs more than it brings."""
 
 LOGISTIC, BOOSTING = "logistic regression", "gradient boosting"
 DUMMIES = {"prior": "the overall rate", "length": "journey length", "last activity": "the last activity"}
@@ -68,11 +72,12 @@ def features(journeys: JourneyFrame) -> FeatureUnion:
 
 def fit_all(journeys: JourneyFrame, label: NDArray[np.int8], *, seed: int = 0) -> list[Fitted]:
     """Fit the default model, the second one, and the dummies."""
-    return [
-        fit_logistic_model(LOGISTIC, features(journeys), journeys, label, seed=seed),
-        fit_boosting(journeys, label, seed=seed),
-        *fit_dummies(journeys, label, seed=seed),
-    ]
+    with threads_for(len(label)):
+        return [
+            fit_logistic_model(LOGISTIC, features(journeys), journeys, label, seed=seed),
+            fit_boosting(journeys, label, seed=seed),
+            *fit_dummies(journeys, label, seed=seed),
+        ]
 
 
 def fit_logistic_model(
@@ -143,6 +148,11 @@ def fit_dummies(journeys: JourneyFrame, label: NDArray[np.int8], *, seed: int = 
         fit_logistic_model("length", LengthEncoder(), journeys, label, strengths=(1.0,), seed=seed),
         fit_logistic_model("last activity", last, journeys, label, strengths=(1.0,), seed=seed),
     ]
+
+
+def threads_for(rows: int) -> threadpool_limits:
+    """Return a context in which small problems run on one thread: more of them only wait for each other."""
+    return threadpool_limits(limits=1 if rows < SMALL else None)
 
 
 def to_dense(matrix: sparse.csr_array) -> NDArray[np.float64]:

@@ -105,7 +105,8 @@ def analyse(
     suspects = audit(linked, allow=allow or [])
     refuse_proxies(suspects, linked.name)
     split = split_outcome(linked, seed=seed)
-    table = effects(linked, split, seed=seed)
+    with models.threads_for(len(linked.label)):
+        table = effects(linked, split, seed=seed)
     train, test = linked.journeys[split.train], linked.journeys[split.test]
     y, truth = linked.label[split.train], linked.label[split.test]
     fitted = models.fit_all(train, y, seed=seed)
@@ -156,7 +157,8 @@ def judge(
     repeats: int = 1000,
 ) -> tuple[list[Evaluation], str]:
     """Return the figures of every model on journeys it has not seen, and the sentence that sums them up."""
-    chances = {model.name: model.chance(journeys) for model in fitted}
+    with models.threads_for(len(label)):
+        chances = {model.name: model.chance(journeys) for model in fitted}
     resampled = resampled_aucs(label, chances, journeys.customer_id, repeats=repeats, seed=seed)
     figures = [
         evaluate(n, label, chance, base_rate=base_rate, lengths=journeys.lengths, resampled=resampled[n])

@@ -208,16 +208,16 @@ def _channel_patterns(journeys: JourneyFrame) -> Memberships:
     if "channel" not in journeys.coded:
         return _columns("channel", [], [], [], len(journeys))
     channel, row, n = journeys.coded["channel"], journeys.row, len(journeys)
-    names, masks = [], []
+    switch, forced = channel_switches(journeys)
+    # Of patterns that the same journeys have the first is kept: what happened says more than where.
+    names = ["forced switch", "switches channel"]
+    masks = [np.bincount(row[1:][one], minlength=n) > 0 for one in (forced, switch)]
     for code, name in enumerate(channel.levels):
         names.append(f"uses {name}")
         masks.append(np.bincount(row[channel.codes == code], minlength=n) > 0)
-    switch, forced = channel_switches(journeys)
-    names += ["switches channel", "forced switch"]
-    masks += [np.bincount(row[1:][switch], minlength=n) > 0, np.bincount(row[1:][forced], minlength=n) > 0]
     table = _columns("channel", names, masks, [None] * len(names), n)
     # A forced switch is a failure and what follows it.
-    table.own[-1] = 2
+    table.own[0] = 2
     return table
 
 

@@ -62,4 +62,5 @@ def test_directions_are_never_mixed_in_one_number():
 
     table = effort_table(surveys)
 
-    assert table[["direction", "n", "mean"]].values.tolist() == [["higher_is_better", 2, 6.0], ["lower_is_better", 1, 1.0]]
+    rows = table[["direction", "n", "mean"]].values.tolist()
+    assert rows == [["higher_is_better", 2, 6.0], ["lower_is_better", 1, 1.0]]

@@ -1,0 +1,199 @@
+"""Effects: planted ones are found and claimed, what is not there is not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from journeymining.outcomes.config import OutcomeConfig
+from journeymining.outcomes.correlation import posthog_correlation
+from journeymining.outcomes.effects import (
+    CASE_MIX,
+    COLUMNS,
+    HIGHER,
+    LOWER,
+    NOT_CONFIRMED,
+    NOT_DISTINGUISHABLE,
+    difference_of,
+    effects,
+    stratified_p,
+    verdict,
+)
+from journeymining.outcomes.journey_frame import journeys_from_events
+from journeymining.outcomes.labels import link
+from journeymining.outcomes.results import with_deviations
+from journeymining.outcomes.splitting import split_outcome
+from journeymining.outcomes.variants import abstract_paths, memberships, support_report
+from journeymining.proportions import benjamini_hochberg
+
+from .conftest import journeys_of, simulated
+
+CHURN = OutcomeConfig(event="contract_cancelled", landmark="journey_end", horizon="180 days", scope=["order_placed"])
+
+
+def table_of(n=4000, **planted):
+    events, flags = simulated(n, **planted)
+    journeys, scope = with_deviations(journeys_from_events(events), flags)
+    linked = link("churn", CHURN, journeys, in_scope=scope)
+    return effects(linked, split_outcome(linked)), linked
+
+
+@pytest.fixture(scope="module")
+def table():
+    return table_of()[0]
+
+
+@pytest.mark.parametrize(("pattern", "planted"), [("late", 0.12), ("forced switch", 0.10)])
+def test_a_planted_effect_is_in_its_intervals_and_claimed(table, pattern, planted):
+    row = table[table["pattern"] == pattern].iloc[0]
+
+    assert row["difference_low"] < planted < row["difference_high"]
+    assert row["adjusted_low"] < planted < row["adjusted_high"]
+    assert row["holdout_low"] < planted < row["holdout_high"]
+    assert row["verdict"] == HIGHER
+
+
+def test_a_planted_null_is_not_claimed(table):
+    rows = table[table["pattern"].str.fullmatch("track_parcel")]
+
+    assert rows["verdict"].tolist() == [NOT_DISTINGUISHABLE]
+    assert rows["difference_low"].iloc[0] < 0 < rows["difference_high"].iloc[0]
+
+
+def test_the_table_has_the_columns_of_the_file(table):
+    assert table.columns.tolist() == COLUMNS
+    assert table["p"].is_monotonic_increasing
+    assert (table["rate_low"] <= table["rate"]).all()
+    assert (table["rate"] <= table["rate_high"]).all()
+    assert table["q"].to_numpy() == pytest.approx(benjamini_hochberg(table["p"]))
+
+
+def test_shuffled_rows_of_a_log_change_nothing(table):
+    events, flags = simulated(4000)
+    mixed = events.sample(frac=1, random_state=1)
+    journeys, scope = with_deviations(journeys_from_events(mixed), flags.sample(frac=1, random_state=2))
+    linked = link("churn", CHURN, journeys, in_scope=scope)
+
+    again = effects(linked, split_outcome(linked))
+
+    pd.testing.assert_frame_equal(again, table)
+
+
+def test_labels_that_mean_nothing_are_claimed_in_one_run_of_ten_at_most():
+    events, _ = simulated(500)
+    linked = link("churn", CHURN, journeys_from_events(events))
+    rows = np.arange(len(linked.label))
+    has = memberships(linked.journeys, rows, min_support=0.05)
+    columns = [has.column(place) for place in range(len(has))]
+    strata = np.zeros(len(rows), dtype=int)
+    claimed = 0
+    for seed in range(100):
+        label = np.random.default_rng(seed).permutation(linked.label)
+        q = benjamini_hochberg([stratified_p(column, label, strata) for column in columns])
+        claimed += bool((q < 0.05).any())
+
+    assert len(columns) > 10
+    assert claimed <= 10
+
+
+def test_a_planted_difference_is_in_nine_of_ten_intervals():
+    inside = 0
+    for seed in range(100):
+        generator = np.random.default_rng(seed)
+        forced = generator.random(600) < 0.25
+        loyal = (generator.random(600) < 0.60 - 0.15 * forced).astype(np.int8)
+        _, low, high = difference_of(forced, loyal, np.arange(600))
+        inside += low <= -0.15 <= high
+
+    assert inside >= 90
+
+
+BASE = {"q": 0.01, "difference": 0.1, "holdout_low": 0.02, "holdout_high": 0.2, "overlap": 0.9, "adjusted": 0.1,
+        "adjusted_low": 0.02, "adjusted_high": 0.2}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, HIGHER),
+        ({"q": 0.2}, NOT_DISTINGUISHABLE),
+        ({"q": float("nan")}, NOT_DISTINGUISHABLE),
+        ({"holdout_low": -0.01}, NOT_CONFIRMED),
+        ({"holdout_low": -0.3, "holdout_high": -0.1}, NOT_CONFIRMED),
+        ({"adjusted_low": -0.01}, CASE_MIX),
+        ({"adjusted_low": -0.01, "overlap": 0.2}, HIGHER),
+        ({"adjusted_low": float("nan"), "overlap": float("nan")}, HIGHER),
+        ({"difference": -0.1, "holdout_low": -0.2, "holdout_high": -0.1, "adjusted_high": -0.1}, LOWER),
+    ],
+)
+def test_a_claim_needs_every_condition(changes, expected):
+    assert verdict(BASE | changes) == expected
+
+
+def test_the_stratified_test_equals_mantel_and_haenszel():
+    from statsmodels.stats.contingency_tables import StratifiedTable
+
+    generator = np.random.default_rng(1)
+    strata = generator.integers(0, 4, 800)
+    has = generator.random(800) < 0.2 + 0.1 * strata
+    label = (generator.random(800) < 0.2 + 0.05 * strata + 0.1 * has).astype(np.int8)
+    tables = [
+        [[np.sum((strata == k) & (has == h) & (label == y)) for y in (1, 0)] for h in (True, False)] for k in range(4)
+    ]
+
+    expected = StratifiedTable([np.array(t, dtype=float) for t in tables]).test_null_odds().pvalue
+
+    assert stratified_p(has, label, strata) == pytest.approx(expected)
+
+
+def test_few_journeys_are_tested_exactly():
+    has = np.array([True] * 6 + [False] * 12)
+    label = np.array([1] * 5 + [0] + [1] * 2 + [0] * 10, dtype=np.int8)
+
+    assert stratified_p(has, label, np.zeros(18, dtype=int)) == pytest.approx(0.0128, abs=1e-3)
+
+
+def test_exact_variants_are_left_alone_where_everyone_has_his_own():
+    own = journeys_of([(f"j{i}", f"c{i}", f"a{(i >> bit) & 1}{bit}", bit) for i in range(64) for bit in range(6)])
+
+    report = support_report(own, least=2).set_index("level")
+
+    assert not report.loc["variant", "used"]
+    assert "100%" in report.loc["variant", "reason"]
+
+
+def test_abstract_variants_fold_loops():
+    rows = [("j", "c", name, i, channel) for i, (name, channel) in enumerate(
+        [("a", "web"), ("a", "web"), ("b", "app"), ("a", "web"), ("b", "app"), ("c", None)]
+    )]  # fmt: skip
+
+    number, names = abstract_paths(journeys_of(rows))
+
+    assert names == ["a@web > b@app > c"]
+    assert number.tolist() == [0]
+
+
+def test_two_patterns_of_the_same_journeys_are_one_comparison():
+    rows = []
+    for i in range(200):
+        rows += [(f"j{i}", f"c{i}", "start", 0)]
+        rows += [(f"j{i}", f"c{i}", "x", 1), (f"j{i}", f"c{i}", "y", 2)] if i % 2 else []
+
+    found = memberships(journeys_of(rows), np.arange(200))
+
+    assert found.pattern == ["x"]
+
+
+def test_posthog_correlation_equals_its_worked_number():
+    rows = [(f"s{i}", f"s{i}", "seen", 0) for i in range(5)] + [("s9", "s9", "other", 0), ("s8", "s8", "other", 0)]
+    rows += [("f0", "f0", "seen", 0)] + [(f"g{i}", f"g{i}", "other", 0) for i in range(10)]
+    journeys = journeys_of(rows)
+    label = np.array([name[0] == "s" for name in journeys.journey_id], dtype=np.int8)
+
+    table = posthog_correlation(journeys, label).set_index("event")
+
+    assert table.loc["seen", "odds_ratio"] == pytest.approx(11.0)
+    assert table.loc["seen", "correlation_type"] == "success"
+    assert table.loc["other", "odds_ratio"] == pytest.approx(1 / 11)
+    assert table.loc["seen", ["success_count", "failure_count"]].tolist() == [5, 1]

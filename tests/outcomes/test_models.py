@@ -1,0 +1,294 @@
+"""Encoders, models, their figures and the card."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from journeymining.engines.prepared_log import prepare
+from journeymining.eventlog.table import to_event_log
+from journeymining.exceptions import EmptyLogError, InputError
+from journeymining.outcomes.config import OutcomeConfig
+from journeymining.outcomes.encoders import (
+    AggregateEncoder,
+    ChannelEncoder,
+    FlagEncoder,
+    LastStateEncoder,
+    LengthEncoder,
+    SequenceEncoder,
+    StaticEncoder,
+    channel_figures,
+    subsequences,
+)
+from journeymining.outcomes.evaluation import Evaluation, auc, average_precision, calibration, evaluate, headline
+from journeymining.outcomes.importance import grouped_importance
+from journeymining.outcomes.journey_frame import journeys_for_outcomes, journeys_from_events
+from journeymining.outcomes.labelled import link_labels
+from journeymining.outcomes.model_file import read_model, write_model
+from journeymining.outcomes.models import LOGISTIC, features, fit_logistic_model
+from journeymining.outcomes.results import outcomes, write
+from journeymining.outcomes.sequences import closed, contains_sequences, mine_sequences
+
+from .conftest import journeys_of, simulated
+
+CHURN = OutcomeConfig(event="contract_cancelled", landmark="journey_end", horizon="180 days", scope=["order_placed"])
+
+ENCODERS = [
+    AggregateEncoder(), StaticEncoder(), LastStateEncoder(), LengthEncoder(), ChannelEncoder(), FlagEncoder(),
+    SequenceEncoder(), subsequences(lengths=(2,)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("encoder", ENCODERS, ids=lambda encoder: type(encoder).__name__)
+def test_every_column_has_a_name_and_every_journey_a_row(encoder, telecom):
+    journeys, flags = telecom
+    journeys = journeys.with_flags(flags)
+
+    matrix = encoder.fit(journeys[:400]).transform(journeys)
+
+    assert matrix.shape == (len(journeys), len(encoder.get_feature_names_out()))
+    assert len(set(encoder.get_feature_names_out())) == matrix.shape[1]
+    assert np.isfinite(matrix.toarray()).all()
+
+
+@pytest.mark.parametrize("encoder", ENCODERS, ids=lambda encoder: type(encoder).__name__)
+def test_a_journey_is_encoded_alike_alone_and_among_others(encoder, telecom):
+    journeys, flags = telecom
+    journeys = journeys.with_flags(flags)
+    encoder.fit(journeys)
+
+    whole, alone = encoder.transform(journeys).toarray(), encoder.transform(journeys[[7]]).toarray()
+
+    assert alone[0] == pytest.approx(whole[7])
+
+
+def test_counts_and_waits_equal_a_plain_count():
+    journeys = journeys_of([("a", "a", "x", 0), ("a", "a", "x", 1), ("a", "a", "y", 4)] + [
+        (f"b{i}", f"b{i}", name, 0) for i in range(5) for name in ("x", "y")
+    ])  # fmt: skip
+    encoder = AggregateEncoder()
+
+    row = dict(
+        zip(encoder.fit(journeys).get_feature_names_out(), encoder.transform(journeys).toarray()[0], strict=True)
+    )
+
+    assert (row["count activity x"], row["count activity y"], row["events"]) == (2, 1, 3)
+    assert (row["duration days"], row["mean wait days"], row["longest wait days"]) == (4, 2, 3)
+
+
+def test_channels_of_the_worked_example():
+    journeys = journeys_of([("a", "a", "x", i, c) for i, c in enumerate(["web", "web", "phone", "phone", "chat"])])
+
+    figures = channel_figures(journeys).iloc[0]
+
+    assert figures[["channels", "switches", "switch_rate", "ping_pong"]].tolist() == [3, 2, 0.5, 0]
+    assert figures["entropy"] == pytest.approx(1.522, abs=1e-3)
+
+
+def test_a_switch_after_a_failure_is_forced_and_back_and_forth_is_seen():
+    journeys = journeys_of(
+        [("a", "a", "x", 0, "app", "failed"), ("a", "a", "x", 1, "phone", "ok"), ("a", "a", "x", 2, "app", "ok")]
+    )
+
+    assert channel_figures(journeys)[["forced", "ping_pong"]].iloc[0].tolist() == [1, 1]
+
+
+def test_sequences_equal_a_plain_count():
+    generator = np.random.default_rng(0)
+    paths = [tuple(generator.integers(0, 4, generator.integers(1, 9)).tolist()) for _ in range(60)]
+    weights = generator.integers(1, 5, 60)
+    for length, gap in ((2, 0), (3, 0), (2, 2), (3, 1)):
+        expected = {}
+        for path, weight in zip(paths, weights.tolist(), strict=True):
+            for sequence in set(plain(path, length, gap)):
+                expected[sequence] = expected.get(sequence, 0) + weight
+        wanted = {sequence for sequence, count in expected.items() if count >= 10}
+
+        found = mine_sequences(paths, weights, length=length, max_gap=gap, min_count=10)
+        has = contains_sequences(paths, found, max_gap=gap)
+
+        assert set(found) == wanted
+        assert (weights @ has.toarray()).tolist() == [expected[sequence] for sequence in found]
+
+
+def plain(path, length, gap, start=None):
+    """Yield every subsequence of a length whose items lie at most gap events apart."""
+    if length == 0:
+        yield ()
+        return
+    for place in range(len(path)) if start is None else range(start, min(start + gap + 1, len(path))):
+        for rest in plain(path, length - 1, gap, place + 1):
+            yield (path[place], *rest)
+
+
+def test_a_sequence_within_a_longer_one_of_the_same_journeys_is_not_closed():
+    paths = [(0, 1, 2), (3,)]
+    has = contains_sequences(paths, [(0, 1)]), contains_sequences(paths, [(0, 1, 2)])
+
+    from scipy import sparse
+
+    assert closed([(0, 1), (0, 1, 2)], sparse.hstack(has).tocsr()).tolist() == [False, True]
+
+
+def test_figures_equal_scikit_learn():
+    generator = np.random.default_rng(1)
+    label = (generator.random(500) < 0.3).astype(np.int8)
+    score = np.round(label * 0.2 + generator.random(500), 1)  # rounded, so that scores tie
+
+    assert auc(label, score) == pytest.approx(roc_auc_score(label, score))
+    assert average_precision(label, score) == pytest.approx(average_precision_score(label, score))
+
+
+def test_a_calibrated_model_has_slope_one_and_a_boastful_one_less():
+    generator = np.random.default_rng(2)
+    odds = generator.normal(0, 1, 20000)
+    chance = 1 / (1 + np.exp(-odds))
+    label = (generator.random(20000) < chance).astype(np.int8)
+
+    slope, intercept, bins = calibration(label, chance)
+    boastful, _, _ = calibration(label, 1 / (1 + np.exp(-2 * odds)))
+
+    assert (slope, intercept) == pytest.approx((1, 0), abs=0.06)
+    assert boastful == pytest.approx(0.5, abs=0.05)
+    assert sum(one["n"] for one in bins) == 20000
+
+
+def figures(name, value):
+    return Evaluation(name, value, value, value, value, 0, 0, 0, 0, 0, 1, 0)
+
+
+def test_the_headline_says_when_nothing_is_known():
+    samples = {"m": np.array([0.6, 0.5, 0.7]), "length": np.array([0.5, 0.6, 0.6])}
+
+    text = headline("churn", figures("m", 0.6), {"journey length": figures("length", 0.57)}, samples)
+
+    assert text.startswith("What paths tell of churn is not distinguishable from journey length: +0.03 [")
+
+
+def test_the_headline_names_what_is_gained():
+    samples = {"m": np.full(10, 0.7), "length": np.full(10, 0.6)}
+
+    text = headline("churn", figures("m", 0.7), {"journey length": figures("length", 0.6)}, samples)
+
+    assert text.startswith("Paths tell churn better than journey length alone: by +0.10 [+0.10, +0.10]")
+
+
+def test_no_skill_is_the_training_rate():
+    label = np.array([0, 1, 0, 1], dtype=np.int8)
+
+    one = evaluate("p", label, np.full(4, 0.5), base_rate=0.5, lengths=np.ones(4, dtype=int), resampled=np.array([0.5]))
+
+    assert one.brier == 0.25
+    assert one.brier_skill == 0
+    assert np.isnan(one.slope)
+
+
+@pytest.fixture(scope="module")
+def result():
+    events, flags = simulated(2000)
+    return outcomes(journeys_from_events(events), CHURN, name="churn", deviations=flags, repeats=200)
+
+
+def test_the_card_says_what_the_figures_cover(result):
+    card = result.card
+
+    assert card["journeys"] == card["labelled"] + sum(card["left_out"].values())
+    assert card["split"]["train"] + card["split"]["test"] == card["labelled"]
+    assert [one["name"] for one in card["models"]] == [
+        LOGISTIC, "gradient boosting", "prior", "length", "last activity",
+    ]  # fmt: skip
+    assert card["models"][0]["auc_low"] < card["models"][0]["auc"] < card["models"][0]["auc_high"]
+    assert "journey length" in card["headline"]
+    assert card["importance"][0]["importance"] > 0.02
+    assert any("Split by customers" in text for text in card["warnings"])
+
+
+def test_the_files_of_a_result_can_be_read_by_anyone(result, tmp_path):
+    write(result, tmp_path)
+
+    card = json.loads((tmp_path / "model_card.json").read_text(encoding="utf-8"))
+    table = pd.read_csv(tmp_path / "outcome_effects.csv")
+
+    assert card["outcome"] == "churn"
+    assert card["models"][2]["slope"] is None
+    assert table["verdict"].str.startswith(("claimed", "not distinguishable")).all()
+
+
+def test_the_same_log_gives_the_same_result(result, tmp_path):
+    events, flags = simulated(2000)
+
+    again = outcomes(journeys_from_events(events), CHURN, name="churn", deviations=flags, repeats=200)
+
+    assert json.dumps(again.card) == json.dumps(result.card)
+
+
+def test_a_prepared_log_gives_the_journeys_of_its_events():
+    events, _ = simulated(300)
+    events["event_id"] = events.index.astype(str)
+    table = to_event_log(events, journey="journey_id", activity="activity", timestamp="timestamp", channel="channel",
+                         customer="customer_id")  # fmt: skip
+    with prepare(table, buckets=4) as log:
+        journeys = journeys_for_outcomes(log)
+    plain_journeys = journeys_from_events(events)
+    order = np.argsort(journeys.journey_id.astype(str))
+
+    assert journeys.journey_id[order].tolist() == plain_journeys.journey_id.tolist()
+    assert journeys[order].time.tolist() == plain_journeys.time.tolist()
+    assert [journeys.activities[c] for c in journeys[order].activity] == [
+        plain_journeys.activities[c] for c in plain_journeys.activity
+    ]
+
+
+def test_a_model_survives_its_file(result, tmp_path):
+    journeys = result.linked.journeys
+    write_model(result.models[0], tmp_path / "model.skops")
+
+    again = read_model(tmp_path / "model.skops")
+
+    assert again.chance(journeys).tolist() == result.models[0].chance(journeys).tolist()
+
+
+def test_a_file_that_is_no_model_is_refused(tmp_path):
+    (tmp_path / "model.skops").write_text("no model")
+
+    with pytest.raises(InputError, match="no model file"):
+        read_model(tmp_path / "model.skops")
+
+
+def test_what_a_model_does_not_use_has_no_importance():
+    events, _ = simulated(600)
+    journeys = journeys_from_events(events)
+    journeys = journeys[np.char.startswith(journeys.journey_id.astype(str), "j")]
+    tracked = np.bincount(journeys.row[journeys.is_activity(["track_parcel"])], minlength=len(journeys))
+    label = (tracked > 0).astype(np.int8)
+    model = fit_logistic_model("m", AggregateEncoder(["activity"]), journeys, label)
+
+    table = grouped_importance(model, journeys, label)
+
+    assert table["group"].iloc[0] == "activity track_parcel"
+    assert table["importance"].iloc[0] > 10 * table["importance"].iloc[2]
+    assert len(features(journeys).transformer_list) == 3
+
+
+def test_a_label_that_changes_within_a_journey_is_refused():
+    events = pd.DataFrame(
+        {"journey_id": ["a", "a", "b"], "activity": "x", "label": ["good", "bad", "good"],
+         "timestamp": pd.to_datetime([1, 2, 3], utc=True)}
+    )  # fmt: skip
+
+    with pytest.raises(InputError, match="changes within 1 journeys"):
+        link_labels(journeys_from_events(events, attributes=["label"]), "label", "bad")
+    with pytest.raises(InputError, match="never is 'ugly'"):
+        link_labels(journeys_from_events(events.iloc[[0, 2]], attributes=["label"]), "label", "ugly")
+
+
+def test_one_outcome_only_is_nothing_to_learn_from():
+    events, flags = simulated(200, late=0, forced=0, base=0)
+    config = CHURN.model_copy(update={"event": ["ping"]})
+
+    with pytest.raises(EmptyLogError, match="both outcomes are needed"):
+        outcomes(journeys_from_events(events), config, name="churn", deviations=flags)
