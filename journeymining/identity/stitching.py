@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -97,7 +98,8 @@ def stitch(
     window : timedelta
     blocked : hashes of values that stand for nobody
     memory_limit : str, optional
-        What DuckDB may use, such as ``4GB``.
+        What DuckDB may use, such as ``4GB``; beyond it goes to a temporary folder. Numbers of records and values, 40
+        bytes per identifier, are held besides.
 
     Returns
     -------
@@ -134,8 +136,9 @@ def stitch(
     """
     settings = _settings(keys, at_most, window, blocked)
     limits = {kind: settings.at_most.get(kind, DEFAULT_AT_MOST) for kind in settings.keys}
-    with duckdb.connect() as connection:
+    with tempfile.TemporaryDirectory(prefix="journeymining-") as spill, duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET temp_directory = ?", [spill])
         if memory_limit:
             connection.execute("SET memory_limit = ?", [memory_limit])
         _open(connection, "identifiers", identifiers, IDENTIFIER_COLUMNS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import networkx as nx
 import numpy as np
@@ -115,6 +116,15 @@ def test_what_stitching_may_never_do(rows, limit, chance):
     assert again == customers
     assert result_again.customers.equals(result.customers)
     assert result_again.report == result.report
+    # A value is nobody's twice at a time.
+    intervals = {}
+    for row in result.customers.to_pylist():
+        if row["rule"] == "interval":
+            intervals.setdefault((row["kind"], row["value_hash"]), []).append((row["valid_from"], row["valid_to"]))
+    for spans in intervals.values():
+        spans.sort()
+        assert all(until is not None and until <= start for (_, until), (start, _) in pairwise(spans))
+        assert all(until is None or start < until for start, until in spans)
     # Every use of a key is in the customers table or counted as left out, unresolved or held back.
     assert set(result.customers["customer_id"].to_pylist()) <= set(customers.values())
     for kind, step in result.report["kinds"].items():

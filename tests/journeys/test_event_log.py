@@ -113,6 +113,16 @@ def test_shuffling_rows_changes_no_byte_of_the_tables(source_events, tmp_path):
     assert write(shuffled, tmp_path / "b") == (counts, events, journeys)
 
 
+def test_a_phase_is_the_rules_then_the_sources_then_that_of_the_activity(source_events, tmp_path):
+    phases = pa.array([None, None, "told", None, "told", None, None], pa.string())
+
+    _, events, _ = write(source_events.append_column("phase", phases), tmp_path)
+
+    found = {(row["activity"], row["phase"]) for row in events.to_pylist()}
+    of_calls = {("call", "told"), ("call", None)}
+    assert found == {("offer_viewed", "orientation"), ("order_placed", "sale"), ("active", "use")} | of_calls
+
+
 def test_unmatched_events_are_dropped_when_the_job_says_so(source_events, tmp_path):
     only_rules = TOUCHPOINTS.model_copy(update={"unmatched": "drop"})
 
