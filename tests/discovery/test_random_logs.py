@@ -66,17 +66,17 @@ def logs(draw):
 
 @pytest.fixture(scope="session")
 def compare(event_log):
-    """Return a function that runs an analysis on a log in four buckets and holds it to the expected rows."""
+    """Return a function that prepares a log in two buckets and holds analyses to their expected rows."""
 
-    def check(events, analysis, expected):
-        with prepare(event_log(events), buckets=4, threads=2) as log:
-            found = analysis(log)
-        rows = [tuple(row) for row in found.itertuples(index=False)]
-        assert len(rows) == len(expected)
-        for row, wanted in zip(rows, expected, strict=True):
-            assert len(row) == len(wanted)
-            for value, target in zip(row, wanted, strict=True):
-                same(value, target)
+    def check(events, *analyses):
+        with prepare(event_log(events), buckets=2, threads=2) as log:
+            for analysis, expected in analyses:
+                rows = [tuple(row) for row in analysis(log).itertuples(index=False)]
+                assert len(rows) == len(expected)
+                for row, wanted in zip(rows, expected, strict=True):
+                    assert len(row) == len(wanted)
+                    for value, target in zip(row, wanted, strict=True):
+                        same(value, target)
 
     return check
 
@@ -126,7 +126,7 @@ def test_directly_follows(compare, drawn):
         )
         for pair, found in sorted(waits.items(), key=lambda item: (-len(item[1]), item[0]))
     ]
-    compare(events, directly_follows, expected)
+    compare(events, (directly_follows, expected))
 
 
 def median(values):
@@ -158,11 +158,9 @@ def test_variants_and_their_coverage(compare, drawn):
         )
         for path, found in ranked
     ]
-    compare(events, variants, expected)
-
     sizes = np.cumsum([len(found) for _, found in ranked])
     coverage = [(n, n / len(sizes), int(sum_), sum_ / sizes[-1]) for n, sum_ in enumerate(sizes, start=1)]
-    compare(events, lambda log: variant_coverage(variants(log)), coverage)
+    compare(events, (variants, expected), (lambda log: variant_coverage(variants(log)), coverage))
 
 
 def variant_id(path):
@@ -190,7 +188,7 @@ def test_journeys(compare, drawn):
                 None,
             )
         )
-    compare(events, journeys, expected)
+    compare(events, (journeys, expected))
 
 
 @random_logs
@@ -213,11 +211,12 @@ def test_touchpoints_and_where_journeys_start_and_end(compare, drawn):
             counts.items(), key=lambda item: (-item[1]["events"], *((name is not None, name or "") for name in item[0]))
         )
     ]
-    compare(events, touchpoints, expected)
+    checks = [(touchpoints, expected)]
     for place, analysis in ((0, start_activities), (-1, end_activities)):
         edges = Counter(steps[place]["activity"] for steps in by_journey.values())
         ranked = sorted(edges.items(), key=lambda item: (-item[1], item[0]))
-        compare(events, analysis, [(name, n, n / len(by_journey), 0) for name, n in ranked])
+        checks.append((analysis, [(name, n, n / len(by_journey), 0) for name, n in ranked]))
+    compare(events, *checks)
 
 
 @random_logs
@@ -234,7 +233,7 @@ def test_rework(compare, drawn):
         repeats = sum(n - 1 for n in per_journey if n)
         expected.append((activity, sum(per_journey), having, repeating, repeating / having, repeats, loops))
 
-    compare(events, rework, sorted(expected, key=lambda row: (-row[5], row[0])))
+    compare(events, (rework, sorted(expected, key=lambda row: (-row[5], row[0]))))
 
 
 @random_logs
@@ -258,12 +257,11 @@ def test_channel_switches_and_returns(compare, drawn):
                 returning[a, b].add(journey)
 
     ranked = sorted(waits.items(), key=lambda item: (-len(item[1]), item[0]))
-    expected = [(*p, len(w), len(inside[p]), float(np.median(w)), forced[p]) for p, w in ranked]
-    compare(events, channel_switches, expected)
+    switches = [(*p, len(w), len(inside[p]), median(w), forced[p]) for p, w in ranked]
     expected = [
         (*pair, n, len(returning[pair])) for pair, n in sorted(returns.items(), key=lambda item: (-item[1], item[0]))
     ]
-    compare(events, channel_returns, expected)
+    compare(events, (channel_switches, switches), (channel_returns, expected))
 
 
 @random_logs
@@ -284,9 +282,9 @@ def test_channel_use_and_containment(compare, drawn):
             starting[known[0]] += 1
             contained[known[0]] += len(set(known)) == 1
 
-    compare(events, channel_use, use)
     ranked = sorted(starting.items(), key=lambda item: (-item[1], item[0]))
-    compare(events, containment, [(c, n, contained[c], contained[c] / n, 0) for c, n in ranked])
+    expected = [(c, n, contained[c], contained[c] / n, 0) for c, n in ranked]
+    compare(events, (channel_use, use), (containment, expected))
 
 
 @random_logs
@@ -309,7 +307,7 @@ def test_repeat_contacts(compare, drawn):
         (name, n["contacts"], n["observed"], n["repeated"], n["repeated"] / n["observed"] if n["observed"] else None)
         for name, n in counts.items()
     ]
-    compare(events, lambda log: repeat_contacts(log, activities=names, window=pd.Timedelta(seconds=60)), expected)
+    compare(events, (lambda log: repeat_contacts(log, activities=names, window=pd.Timedelta(seconds=60)), expected))
 
 
 @random_logs
@@ -334,11 +332,10 @@ def test_phases(compare, drawn):
             stays[a["phase"]].append(wait(a, b))
             counts[a["phase"]]["back_flows"] += pair[1] < pair[0]
 
-    expected = [
+    moves = [
         (PHASES[p[0]], PHASES[p[1]], "back" if p[1] < p[0] else "forward", n, len(moving[p]))
         for p, n in sorted(transitions.items(), key=lambda item: (-item[1], item[0]))
     ]
-    compare(events, lambda log: phase_transitions(log, order=PHASES), expected)
     expected = [
         (
             phase,
@@ -352,4 +349,8 @@ def test_phases(compare, drawn):
         )
         for phase, n in counts.items()
     ]
-    compare(events, lambda log: phase_progress(log, order=PHASES), expected)
+    compare(
+        events,
+        (lambda log: phase_transitions(log, order=PHASES), moves),
+        (lambda log: phase_progress(log, order=PHASES), expected),
+    )
