@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from journeymining.report.paths import HEAT
 from journeymining.report.provenance import flatten
 from journeymining.report.tables import data_uri, show_table
 from journeymining.report.text_metrics import readable
@@ -125,8 +126,7 @@ def _overlap(pairs: list[dict[str, Any]], language: Language) -> dict[str, Any] 
     cells = {
         pair: {
             "share": language.percent(one["share"], digits=0),
-            "strength": round(85 * one["share"]),
-            "dark": one["share"] > 0.6,
+            "strength": round(HEAT * one["share"]),
             "customers": language.count(one.get("also_second")),
         }
         for pair, one in shares.items()

@@ -115,15 +115,14 @@ def _effects(outcome: Outcome, language: Language, file: Path) -> dict[str, Any]
     }
 
 
-def _claim(row: dict[str, Any], language: Language) -> str:
-    """Say a claimed association in a sentence with its numbers."""
+def _claim(row: dict[str, Any], language: Language) -> tuple[str, str]:
+    """Say a claimed association: the pattern, and a sentence with its numbers."""
     text = language.say(
-        "{words}: {rate} have the outcome, against {other} of the journeys without it, a difference of {points} points "
-        "{interval} ({journeys})",
-        words=row["_words"], rate=language.percent(row["rate"]),
+        "{rate} of {journeys} have the outcome, against {other} of the others: a difference of {points} points "
+        "{interval}",
+        rate=language.percent(row["rate"]), journeys=language.many(row["n"], "{n} journey", "{n} journeys"),
         other=language.percent(row["rate"] - row["difference"]), points=language.points(row["difference"]),
         interval=language.interval(row["difference_low"], row["difference_high"], signed=True),
-        journeys=language.many(row["n"], "{n} journey", "{n} journeys"),
     )  # fmt: skip
     held = _number(row.get("holdout_difference"))
     if held is not None:
@@ -137,7 +136,7 @@ def _claim(row: dict[str, Any], language: Language) -> str:
             "; among journeys that begin alike {adjusted} {interval}", adjusted=language.points(adjusted),
             interval=language.interval(row.get("adjusted_low"), row.get("adjusted_high"), signed=True),
         )  # fmt: skip
-    return text + "."
+    return row["_words"], text + "."
 
 
 def _forest(effects: pd.DataFrame, language: Language) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from journeymining.report.deviations import SHORT
 from journeymining.report.journey_map import all_touchpoints, run_colours
 from journeymining.report.tables import records, show_table
 from journeymining.report.text_metrics import readable
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 TOP = 10
 LONGEST = 16
+HEAT = 52  # percent of colour in the hottest cell: text stays readable, light and dark
 
 
 def variants_chapter(run: Run, language: Language) -> dict[str, Any] | None:
@@ -63,6 +65,10 @@ def _view(
                 "from": 100 * before / paths.journeys,
                 "width": 100 * row["journeys"] / paths.journeys,
                 "duration": language.duration(row["median_duration"]) if len(row["path"]) > 1 else "",
+                "faults": [
+                    f"{language.say(SHORT.get(kind, kind))}: {readable(name).lower()}"
+                    for kind, name in run.path_faults.get(row["variant_id"], [])
+                ],
                 "stands": costs.get(row["variant_id"], "outside") if run.conformance is not None else "",
             }
         )
@@ -156,9 +162,7 @@ def _cell(row: dict[str, Any], most: int, language: Language) -> dict[str, Any]:
     forced = 0 if forced is None or pd.isna(forced) else int(forced)
     return {
         "switches": language.count(row["switches"]),
-        "strength": round(100 * share**0.5),
-        "dark": share**0.5 > 0.62,
+        "strength": round(HEAT * share**0.5),
         "forced": language.count(forced) if forced else "",
-        "forced_share": round(100 * forced / row["switches"]) if row["switches"] else 0,
         "wait": language.duration(row.get("median_wait")),
     }

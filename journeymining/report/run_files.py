@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import polars as pl
-import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from journeymining.exceptions import InputError
+from journeymining.report.parquet import read_columns
+from journeymining.report.run_judgement import departing_journeys, departing_paths, judged_paths, path_faults
 from journeymining.report.run_paths import Paths, count_paths
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ class Run:
     touchpoint_deviations: pd.DataFrame | None = None
     promises: pd.DataFrame | None = None
     departing: dict[str, int] | None = None
+    path_faults: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     free_of_deviations: int | None = None
     journeys: Journeys | None = None
     variants: Paths | None = None
@@ -126,10 +127,10 @@ def read_run(folder: Path, *, top_variants: int = 200) -> Run:
             f"{folder}: no run (manifest.json is missing). Give the folder that 'journeymining run' wrote."
         )
     model = folder / "process_model.svg"
-    departing, free = _departing(folder)
+    departing, free = departing_journeys(folder)
     variants = _variants(folder / "variants.parquet")
     conformance, summary = _table(folder / "conformance.csv"), _json(folder / "conformance.json")
-    in_scope = _in_scope(variants, conformance, summary, top_variants)
+    in_scope = judged_paths(variants, conformance, summary, top_variants)
     return Run(
         folder=folder,
         manifest=_json(folder / "manifest.json") or {},
@@ -144,11 +145,12 @@ def read_run(folder: Path, *, top_variants: int = 200) -> Run:
         touchpoint_deviations=_table(folder / "conformance_touchpoints.csv"),
         promises=_table(folder / "conformance_promises.csv"),
         departing=departing,
+        path_faults=path_faults(folder),
         free_of_deviations=free,
         journeys=_journeys(folder / "journeys.parquet"),
         variants=None if variants is None else count_paths(variants, top=top_variants),
         in_scope=in_scope,
-        departing_paths=None if in_scope is None else _departing_paths(variants, conformance, top_variants),
+        departing_paths=None if in_scope is None else departing_paths(variants, conformance, top_variants),
         outcomes=_outcomes(folder),
         experience={path.stem: _read_csv(path, {}) for path in sorted((folder / "experience").glob("*.csv"))},
         process_model=model.read_text(encoding="utf-8") if model.is_file() else None,
@@ -189,18 +191,10 @@ def _read_csv(path: Path, columns: dict[str, str]) -> pd.DataFrame:
     return frame
 
 
-def _parquet(path: Path, columns: list[str]) -> pa.Table:
-    available = pq.read_schema(path).names
-    for name in columns:
-        if name not in available:
-            raise InputError.missing_column(name, available, where=str(path))
-    return pq.read_table(path, columns=columns)
-
-
 def _journeys(path: Path) -> Journeys | None:
     if not path.is_file():
         return None
-    table = _parquet(path, ["customer_id", "start", "end", "events", "channels", "open"])
+    table = read_columns(path, ["customer_id", "start", "end", "events", "channels", "open"])
     closed = table.filter(pc.invert(pc.fill_null(table["open"], False)))
     durations = pc.subtract(closed["end"], closed["start"]).to_numpy().astype("timedelta64[us]").astype("float64")
     return Journeys(
@@ -215,44 +209,10 @@ def _journeys(path: Path) -> Journeys | None:
     )
 
 
-def _departing(folder: Path) -> tuple[dict[str, int] | None, int | None]:
-    """Count the journeys that depart at each touchpoint, and those in scope that depart nowhere."""
-    findings, judged = folder / "conformance_findings.parquet", folder / "conformance_journeys.parquet"
-    if not findings.is_file():
-        return None, None
-    pairs = _parquet(findings, ["journey_id", "touchpoint"])
-    once = pairs.group_by(["journey_id", "touchpoint"]).aggregate([])
-    counted = once.group_by("touchpoint").aggregate([("journey_id", "count")])
-    departing = dict(zip(counted["touchpoint"].to_pylist(), counted["journey_id_count"].to_pylist(), strict=True))
-    if not judged.is_file():
-        return departing, None
-    journeys = _parquet(judged, ["journey_id", "in_scope"])
-    inside = journeys.filter(journeys["in_scope"])["journey_id"]
-    found = pc.is_in(inside, value_set=pc.unique(pairs["journey_id"].combine_chunks()))
-    return departing, len(inside) - (pc.sum(found).as_py() or 0)
-
-
 def _variants(path: Path) -> pl.DataFrame | None:
     if not path.is_file():
         return None
-    return pl.DataFrame(_parquet(path, ["variant_id", "path", "journeys", "median_duration"]))
-
-
-def _in_scope(
-    variants: pl.DataFrame | None, conformance: pd.DataFrame | None, summary: dict[str, Any] | None, top: int
-) -> Paths | None:
-    """Count the paths that the design judges; None where not all journeys are told apart by their path alone."""
-    inside = ((summary or {}).get("journeys") or {}).get("in_scope")
-    if variants is None or conformance is None or not inside:
-        return None
-    paths = count_paths(variants, among=set(conformance["variant_id"]), top=top)
-    return paths if paths.journeys == inside else None
-
-
-def _departing_paths(variants: pl.DataFrame | None, conformance: pd.DataFrame | None, top: int) -> Paths | None:
-    if variants is None or conformance is None or "cost" not in conformance:
-        return None
-    return count_paths(variants, among=set(conformance.loc[conformance["cost"] > 0, "variant_id"]), top=top)
+    return pl.DataFrame(read_columns(path, ["variant_id", "path", "journeys", "median_duration"]))
 
 
 def _outcomes(folder: Path) -> list[Outcome]:
