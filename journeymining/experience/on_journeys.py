@@ -111,7 +111,9 @@ def _segments(placed: pd.DataFrame, deviations: pd.DataFrame) -> list[tuple[str,
     types = [name for name in deviations.columns if deviations[name].dtype.kind in "iu"]
     inside = deviations.loc[deviations["in_scope"].astype(bool), ["journey_id", *types]]
     joined = placed.merge(inside, on="journey_id", how="inner")
-    parts = [(name.replace("_", " "), joined[joined[name] > 0]) for name in types if not name.startswith(("promise", "rule"))]
+    parts = [
+        (name.replace("_", " "), joined[joined[name] > 0]) for name in types if not name.startswith(("promise", "rule"))
+    ]
     parts = sorted((part for part in parts if len(part[1])), key=lambda part: (-len(part[1]), part[0]))
     return [("as designed", joined[(joined[types] == 0).all(axis=1)]), *parts]
 

@@ -45,9 +45,7 @@ def silent(message: str) -> None:
 
 def store_of(job: Job, events: str | Path | None) -> Store:
     """Return where a job keeps its events: ``event_logs/<job>`` unless told otherwise."""
-    store = Store(Path(events) if events else Path("event_logs") / job.name)
-    store.folder.mkdir(parents=True, exist_ok=True)
-    return store
+    return Store(Path(events) if events else Path("event_logs") / job.name)
 
 
 @dataclass
@@ -73,6 +71,7 @@ class Builder:
             account.reused = counts is not None
             self.tell(f"{message} (unchanged)" if counts is not None else message)
             if counts is None:
+                self.store.folder.mkdir(parents=True, exist_ok=True)
                 # A step that is done again unmakes the ones after it, by their digests; its own note comes last.
                 counts = do()
                 self.store.note(name, self.digest, counts)
