@@ -82,6 +82,19 @@ class Alignments:
         columns = (self.kind[part].tolist(), self.position[part].tolist(), self.transition[part].tolist())
         return [Move(*row) for row in zip(*columns, strict=True)]
 
+    def first(self, number: int) -> Alignments:
+        """Return the alignments of the first paths only."""
+        end = self.offsets[number]
+        return Alignments(
+            self.cost[:number],
+            self.upper[:number],
+            self.state[:number],
+            self.offsets[: number + 1],
+            self.kind[:end],
+            self.position[:end],
+            self.transition[:end],
+        )
+
     def counts(self, kind: int) -> NDArray[np.int64]:
         """Return how many moves of a kind each path has."""
         total = np.concatenate([[0], np.cumsum(self.kind == kind)])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from journeymining.conformance.alignment import BOTH, LOG, MODEL, Alignments, Costs, align
-from journeymining.conformance.reachability import ReachabilityGraph, obligatory, reachability_graph
+from journeymining.conformance.alignment import BOTH, LOG, MODEL, Alignments, Costs, align, rows_fit
+from journeymining.conformance.reachability import ReachabilityGraph, TooManyStatesError, obligatory, reachability_graph
 from journeymining.conformance.scope import COMPLETE
+from journeymining.conformance.search import search
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,11 +26,12 @@ class Compared:
     """The paths of a log beside the model of a design.
 
     Per path: ``alignments``; ``worst``, the cost if nothing matched; the least cost of the model alone is
-    ``shortest``. ``must`` tells per label (a row) and state whether the label still has to come.
+    ``shortest``. ``must`` tells per label (a row) and state whether the label still has to come. Where the model is too
+    large to list its states there is no ``graph`` and ``must`` has no columns.
     """
 
     net: PetriNet
-    graph: ReachabilityGraph
+    graph: ReachabilityGraph | None
     labels: list[str]
     alignments: Alignments
     costs: Costs
@@ -44,7 +46,15 @@ class Compared:
 
 
 def compare(
-    log: PreparedLog, design: Design, paths: Paths, codes: Codes, *, state_limit: int, silent: int, threads: int | None
+    log: PreparedLog,
+    design: Design,
+    paths: Paths,
+    codes: Codes,
+    *,
+    state_limit: int,
+    silent: int,
+    budget: int,
+    threads: int | None,
 ) -> Compared:
     """Align all paths with the model of a design.
 
@@ -55,28 +65,35 @@ def compare(
     """
     net = design.net
     assert net is not None  # the caller asks only for designs with a model
-    graph = reachability_graph(net, limit=state_limit)
     labels = net.alphabet
     number = {label: index for index, label in enumerate(labels)}
     transition_labels = np.array([-1 if one is None else number[one] for one in net.labels], dtype=np.int32)
     symbol_labels, costs = _symbols(log, design, codes, number, silent)
-    alignments = align(
-        graph,
-        paths.symbols,
-        symbol_labels=symbol_labels,
-        transition_labels=transition_labels,
-        costs=costs,
-        unfinished=paths.stands != COMPLETE,
-        threads=threads,
-    )
-    shortest = int(align(
-        graph, [np.zeros(0, dtype=np.int32)], symbol_labels=symbol_labels, transition_labels=transition_labels,
-        costs=costs,
-    ).cost[0])  # fmt: skip
+    shared: dict[str, Any] = {
+        "symbol_labels": symbol_labels,
+        "transition_labels": transition_labels,
+        "costs": costs,
+        "unfinished": np.append(paths.stands != COMPLETE, False),
+    }
+    # The empty path last: its cost is that of the shortest way through the model.
+    todo = [*paths.symbols, np.zeros(0, dtype=np.int32)]
+    graph: ReachabilityGraph | None
+    try:
+        graph = reachability_graph(net, limit=state_limit)
+        fits = rows_fit(graph, max(len(one) for one in todo))
+    except TooManyStatesError:
+        graph, fits = None, False
+    if graph is not None and fits:
+        found = align(graph, todo, threads=threads, **shared)
+    else:
+        found = search(net, todo, budget=budget, **shared)
     alone = np.array([int(costs.log[symbols].sum()) for symbols in paths.symbols], dtype=np.int64)
+    shortest = int(found.upper[-1])
     worst = alone + np.where(paths.stands == COMPLETE, shortest, 0)
-    must = np.array([obligatory(graph, transition_labels, label) for label in range(len(labels))], dtype=np.bool_)
-    return Compared(net, graph, labels, alignments, costs, worst, shortest, must)
+    must = np.zeros((len(labels), 0), dtype=np.bool_)
+    if graph is not None and fits:
+        must = np.array([obligatory(graph, transition_labels, label) for label in range(len(labels))], dtype=np.bool_)
+    return Compared(net, graph if fits else None, labels, found.first(len(paths.symbols)), costs, worst, shortest, must)
 
 
 def _symbols(

@@ -58,6 +58,7 @@ def conform(
     design: Design,
     *,
     state_limit: int = 100_000,
+    budget: int = 500_000,
     silent_cost: int = 0,
     seed: int = 0,
     samples: int = 1000,
@@ -72,7 +73,9 @@ def conform(
     design : Design
         See `journeymining.conformance.design.read_design`.
     state_limit : int
-        Models with more states are refused.
+        Models with more states are searched on demand instead of listed: without precision, coverage and pending.
+    budget : int
+        How many states such a search may look at for one path; where it is spent, ``cost`` and ``cost_at_most`` differ.
     silent_cost : int, default 0
         What a step that no event can show costs.
     seed, samples : int
@@ -92,7 +95,7 @@ def conform(
     Raises
     ------
     InputError
-        If no journey is in scope, or the model cannot be checked (no end, unbounded, dead, too large).
+        If no journey is in scope, or the model cannot be checked (no end, unbounded, dead).
 
     Examples
     --------
@@ -115,7 +118,9 @@ def conform(
         )
     compared = None
     if design.net is not None:
-        compared = compare(log, design, paths, codes, state_limit=state_limit, silent=silent_cost, threads=threads)
+        compared = compare(
+            log, design, paths, codes, state_limit=state_limit, silent=silent_cost, budget=budget, threads=threads
+        )
     activities = [[log.activities[symbol // codes.by_channel] for symbol in one.tolist()] for one in paths.symbols]
     variants = variant_table(paths, activities, compared)
     departures = path_deviations(design, paths, activities, compared)
@@ -224,8 +229,8 @@ def _figures(compared: Compared, paths: Paths, journeys: pd.DataFrame, seed: int
         "simplicity": simplicity(compared.net),
         "order_score": float(inside["order_score"].mean()),
         "coverage": float(inside["coverage"].mean()),
-        "states": compared.graph.states,
-        "dead_ends_of_model": compared.graph.dead_ends,
+        "states": compared.graph.states if compared.graph is not None else None,
+        "dead_ends_of_model": compared.graph.dead_ends if compared.graph is not None else None,
         "bounded_only": int((compared.alignments.cost != compared.alignments.upper).sum()),
     }
 

@@ -66,7 +66,7 @@ def precision(compared: Compared, journeys: NDArray[np.int64]) -> float:
 
     Along each aligned journey, after every prefix of the model's visible steps, the labels that some journey takes
     next are counted against the labels that the model allows there, weighted by journeys. 1 when the model allows
-    nothing but what happens; NaN when no journey takes a step.
+    nothing but what happens; NaN when no journey takes a step, or the model is too large to list its states.
 
     References
     ----------
@@ -74,6 +74,8 @@ def precision(compared: Compared, journeys: NDArray[np.int64]) -> float:
     behavior*, Information Systems and e-Business Management 13 (2015) 37-67: one optimal alignment per path.
     """
     net, graph, found = compared.net, compared.graph, compared.alignments
+    if graph is None:
+        return float("nan")
     following = {
         (source, transition): target
         for source, target, transition in zip(

@@ -59,6 +59,10 @@ def variant_table(paths: Paths, activities: list[list[str]], compared: Compared 
     for number, path in enumerate(activities):
         right, against = order_score(found.moves(number), path, compared.net.labels)
         scores.append((right - against) / (right + against) if right + against else np.nan)
+        if compared.graph is None:
+            coverage.append(np.nan)
+            pending.append("")
+            continue
         state = int(found.state[number])
         waiting = {compared.labels[label] for label in np.flatnonzero(compared.must[:, state])}
         waiting = waiting if paths.stands[number] != COMPLETE else set()

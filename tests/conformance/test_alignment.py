@@ -19,6 +19,8 @@ from journeymining.conformance.flow import Block, Step, flow_net, parse_flow
 from journeymining.conformance.petri import fires
 from journeymining.conformance.pnml import read_pnml, write_pnml
 from journeymining.conformance.reachability import reachability_graph
+from journeymining.conformance.search import search
+from journeymining.exceptions import InputError
 
 PAIRS = {
     "BPIC2013-OpenProblems": 966,
@@ -220,6 +222,54 @@ def test_costs_equal_pm4pys(tmp_path_factory, flow, seed):
         # pm4py counts 10,000 for a deviation and 1 for a silent step.
         costs = [algorithm.apply(trace, theirs, initial, final)["cost"] // 10_000 for trace in traces]
     assert found.cost.tolist() == costs
+
+
+def searched(net, paths, *, budget=100_000, silent=0, unfinished=None):
+    """Align paths by searching states on demand."""
+    number = {label: place for place, label in enumerate(net.alphabet)}
+    names = sorted({name for path in paths for name in path})
+    return search(
+        net,
+        [np.array([names.index(name) for name in path], dtype=np.int32) for path in paths],
+        symbol_labels=np.array([number.get(name, -1) for name in names], dtype=np.int32),
+        transition_labels=np.array([number.get(label, -1) for label in net.labels], dtype=np.int32),
+        costs=unit_costs(net, len(names), silent=silent),
+        unfinished=unfinished,
+        budget=budget,
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(FLOWS, st.integers(0, 10**6))
+def test_searching_on_demand_finds_the_same_costs(flow, seed):
+    chance, net = random.Random(seed), flow_net(flow)
+    paths = sorted({disturbed(played(flow, chance), chance) for _ in range(6)})
+    every = np.ones(len(paths), dtype=bool)
+
+    for silent in (0, 1):
+        found = searched(net, paths, silent=silent)
+        assert found.cost.tolist() == found.upper.tolist() == aligned(net, paths, silent=silent).cost.tolist()
+        for place, path in enumerate(paths):
+            replays(net, path, found.moves(place), found.cost[place], silent=silent)
+    assert searched(net, paths, unfinished=every).cost.tolist() == aligned(net, paths, unfinished=every).cost.tolist()
+
+
+def test_a_spent_budget_leaves_proven_bounds():
+    net = flow_net(parse_flow("{a, b, c, d, e, f} > {g, h, i}"))
+    path = tuple("ihgfedcba")
+
+    found = searched(net, [path], budget=60)
+    exact = aligned(net, [path]).cost[0]
+
+    assert found.cost[0] < exact <= found.upper[0] == 18
+    replays(net, path, found.moves(0), found.upper[0])
+
+
+def test_a_model_without_an_end_in_reach_is_refused():
+    net = flow_net(parse_flow("{a, b, c, d, e, f}"))
+
+    with pytest.raises(InputError, match="not found within 5 states"):
+        searched(net, [("a",)], budget=5)
 
 
 def test_costs_of_touchpoints_are_used():

@@ -240,3 +240,14 @@ def test_nothing_depends_on_the_number_of_buckets(check):
     for name in ("variants", "deviations", "journeys", "touchpoints", "rules"):
         assert getattr(one, name).equals(getattr(many, name)), name
     assert {k: v for k, v in one.summary.items() if not isinstance(v, float) or not math.isnan(v)} == many.summary
+
+
+def test_a_model_too_large_to_list_is_searched(check, said):
+    events = {"j": ["order", "ship", "confirm", "deliver"], "k": ["order", "confirm", "call", "ship", "deliver"]}
+
+    listed, searched = check(BROADBAND, events), check(BROADBAND, events, state_limit=2)
+
+    assert said(searched) == said(listed)
+    assert searched.journeys["cost"].tolist() == listed.journeys["cost"].tolist()
+    assert searched.summary["states"] is None
+    assert math.isnan(searched.summary["precision"])
