@@ -145,7 +145,7 @@ def _write_account(
     manifest = Manifest(
         job="discover",
         title=place.name,
-        scope="all journeys of the log",
+        scope=reading.get("scope", "all journeys of the log"),
         settings={
             **{name: value for name, value in log.items() if value is not None and name != "log"},
             "miner": model["miner"],

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
     import pyarrow as pa
@@ -72,6 +72,13 @@ def log_options(function: Command) -> Command:
             "--delimiter", metavar="CHARACTER", help="Between the fields of a CSV; found by itself if omitted."
         ),
         click.option(
+            "--filter",
+            "filters",
+            metavar="TEXT",
+            multiple=True,
+            help="Only journeys that meet this, such as 'contains complaint'; may be repeated. See docs/explanation/journeys.md.",
+        ),
+        click.option(
             "--object-type", metavar="TYPE", help="Of an OCEL log: the type of object whose journeys to take."
         ),
     ]
@@ -88,12 +95,16 @@ def read_log(
     lifecycle: str = "complete",
     delimiter: str | None = None,
     object_type: str | None = None,
+    filters: Sequence[str] = (),
     **columns: str | None,
 ) -> pa.Table:
-    """Read the LOG of a command as its options say; takes what `log_argument` and `log_options` give."""
+    """Read the LOG of a command as its options say; takes what `log_argument` and `log_options` give.
+
+    What filters leave is said on stderr and in the reading report, as ``scope``.
+    """
     from journeymining.eventlog.reading import read_event_log
 
-    return read_event_log(
+    table = read_event_log(
         log,
         columns={role: column for role, column in columns.items() if column is not None},
         timezone=timezone,
@@ -102,6 +113,18 @@ def read_log(
         delimiter=delimiter,
         object_type=object_type,
     )
+    return _filtered(table, filters) if filters else table
+
+
+def _filtered(table: pa.Table, filters: Sequence[str]) -> pa.Table:
+    from journeymining.eventlog.report import add_left_out, reading_report, with_report
+    from journeymining.journeys.filters import filter_log
+
+    report = reading_report(table)
+    kept, scope = filter_log(table, filters)
+    add_left_out(report, "filtered", scope.all_events - scope.events)
+    click.echo(scope.sentence, err=True)
+    return with_report(kept, report | {"scope": scope.sentence})
 
 
 def emit(frame: pd.DataFrame, format: str = "table") -> None:
