@@ -51,7 +51,7 @@ def scale_of(values: Iterable[float | None], *, zero: bool = True, steps: int = 
     """
     known = [value for value in values if value is not None and isfinite(value)] + ([0.0] if zero else [])
     low, high = min(known, default=0.0), max(known, default=1.0)
-    if low == high:
+    if high - low < 1e-8:
         high = low + 1.0
     step = _round_step((high - low) / steps)
     first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)

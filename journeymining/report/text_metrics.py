@@ -34,7 +34,7 @@ def wrap(text: str, width: float, size: float, *, bold: bool = False, most_lines
     Examples
     --------
     >>> wrap("Modem delivered to the neighbours", 90, 12)
-    ['Modem', 'delivered t…']
+    ['Modem', 'delivered to…']
     """
     lines: list[str] = []
     rest = text.split()

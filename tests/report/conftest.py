@@ -115,6 +115,18 @@ def run_folder(tmp_path: Path) -> Path:
     return write_run(tmp_path / "run")
 
 
+@pytest.fixture
+def partly_judged_folder(run_folder: Path) -> Path:
+    """Return the run with 970 of the 1,000 journeys in the scope of the design: all but those of one variant."""
+    lines = (run_folder / "conformance.csv").read_text().splitlines()
+    judged = [line for line in lines[1:] if line.split(",")[1] != str(PATHS[V, P, C, G, H, X])]
+    (run_folder / "conformance.csv").write_text("\n".join([lines[0], *judged]) + "\n")
+    summary = json.loads((run_folder / "conformance.json").read_text())
+    summary["journeys"] |= {"in_scope": 970, "outside": 30}
+    write_json(run_folder / "conformance.json", summary)
+    return run_folder
+
+
 def write_run(folder: Path) -> Path:
     folder.mkdir(parents=True)
     write_discovery(folder, PATHS, CHANNEL)
@@ -137,13 +149,13 @@ def write_manifest(folder: Path) -> None:
                 {"source": "crm", "path": "raw/salesforce/Case.csv", "sha256": "ab" * 32, "bytes": 123456},
                 {"source": "web", "path": "raw/web/access.log", "sha256": "cd" * 32, "bytes": 98765432},
             ],
-            "counts": {"customers": 950, "journeys": 1000, "events": 6165, "open_journeys": 40},
+            "counts": {"customers": 950, "journeys": 1000, "events": 6350, "open_journeys": 40},
             "steps": [
                 {"name": "pull", "rows_in": 20000, "rows_out": 12000, "left_out": {"bot": 7500, "no timestamp": 500},
                  "seconds": 1.5, "reused": False},
                 {"name": "stitch", "rows_in": 12000, "rows_out": 12000, "left_out": {}, "seconds": 0.7,
                  "reused": False},
-                {"name": "cut", "rows_in": 12000, "rows_out": 6165, "left_out": {"no touchpoint": 5835},
+                {"name": "cut", "rows_in": 12000, "rows_out": 6350, "left_out": {"no touchpoint": 5650},
                  "seconds": 0.2, "reused": True},
             ],
         },
@@ -172,7 +184,7 @@ def write_manifest(folder: Path) -> None:
                             {"first": "web", "second": "crm", "customers": 900, "also_second": 600, "share": 0.667}],
             },
             "touchpoints": {"touchpoints": {"rules": [{"rule": 1, "is": V, "dropped": False, "events": 675},
-                                                      {"rule": 2, "is": None, "dropped": True, "events": 5835}]}},
+                                                      {"rule": 2, "is": None, "dropped": True, "events": 5650}]}},
             "journeys": {"journeys": 1000, "open": 40, "left_truncated": 5, "begun_by": {"gap": 50, "first": 950}},
         },
     )  # fmt: skip

@@ -52,7 +52,7 @@ def test_the_page_says_what_was_left_out_and_why(run_folder):
     text = words(read(write_report(run_folder)))
 
     assert "7,500 bot (pull)" in text
-    assert "5,835 no touchpoint (cut)" in text
+    assert "5,650 no touchpoint (cut)" in text
     assert "Of the journeys in scope, 40 are still open" in text
 
 

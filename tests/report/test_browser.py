@@ -171,10 +171,25 @@ def test_pointing_at_a_touchpoint_tells_its_counts(page, run_folder):
 
     page.ask("document.querySelector('#map [data-key=\"n-helpdesk_call\"]').focus()")
 
-    assert page.ask("document.querySelector('#map-says').textContent").startswith(
+    assert page.ask("document.querySelector('.map-says').textContent").startswith(
         "Helpdesk call: 175 journeys, 175 events"
     )
     assert page.ask("document.querySelectorAll('#map .move.on').length") > 0
+
+
+def test_a_switch_shows_all_journeys_instead_of_those_the_design_judges(page, partly_judged_folder):
+    page.show(write_report(partly_judged_folder), width=1280)
+    shown = (
+        "[...document.querySelectorAll('#map figcaption')].filter((one) => one.offsetHeight).map((o) => o.innerText)"
+    )
+
+    before = page.ask(shown)
+    page.ask("document.querySelector('#map-all').click()")
+    after = page.ask(shown)
+
+    assert len(before) == len(after) == 1
+    assert "of 970 journeys" in before[0]
+    assert "of 1,000 journeys" in after[0]
 
 
 def test_a_table_sorts_by_number_when_its_head_is_clicked(page, run_folder):
