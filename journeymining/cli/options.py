@@ -76,7 +76,7 @@ def log_options(function: Command) -> Command:
             "filters",
             metavar="TEXT",
             multiple=True,
-            help="Only journeys that meet this, such as 'contains complaint'; may be repeated. See docs/explanation/journeys.md.",
+            help="Only journeys that meet this, such as 'contains complaint'; may be repeated.",
         ),
         click.option(
             "--object-type", metavar="TYPE", help="Of an OCEL log: the type of object whose journeys to take."
