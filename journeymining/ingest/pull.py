@@ -127,8 +127,8 @@ def ingest_source(
     Returns
     -------
     IngestResult
-        Parquet files per table, and a quality count in which for every stream
-        ``candidates = events + rejected + left_out``.
+        Parquet files per table, and a quality count in which for every stream ``candidates = events + surveys +
+        linking_records + rejected + left_out``.
 
     Raises
     ------
@@ -273,7 +273,7 @@ def ingest_sources(
 
 
 def _quality(results: list[IngestResult]) -> dict[str, Any]:
-    totals = ("records", "candidates", "events", "identifiers", "surveys", "rejected", "left_out")
+    totals = ("records", "candidates", "events", "surveys", "linking_records", "identifiers", "rejected", "left_out")
     return {
         **{total: sum(result.quality[total] for result in results) for total in totals},
         "sources": {result.source: result.quality for result in results},

@@ -129,7 +129,7 @@ def map_streams(
 
 
 def _totals(streams: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
-    plain = ("records", "candidates", "events", "identifiers", "surveys")
+    plain = ("records", "candidates", "events", "surveys", "linking_records", "identifiers")
     totals = {name: sum(counts[name] for counts in streams.values()) for name in plain}
     for name in ("rejected", "left_out"):
         totals[name] = sum(sum(counts[name].values()) for counts in streams.values())
@@ -156,7 +156,7 @@ def _raw_sql(files: list[Path]) -> str:
 def _map_stream(source: Source, name: str, stream: Stream, fields: Mapping[str, str]) -> dict[str, Any]:
     records = source.store(f"records-{name}", records_sql(stream, fields[name], fields))
     _convert(source, records, name, stream)
-    counts: dict[str, Any] = {"candidates": 0, "events": 0, "surveys": 0, "identifiers": 0}
+    counts: dict[str, Any] = {"candidates": 0, "events": 0, "surveys": 0, "linking_records": 0, "identifiers": 0}
     rejected, left_out, lost = Counter[str](), Counter[str](), Counter[str]()
     unreadable = dict(source.rows(f"SELECT {PROBLEM}, count(*) FROM {records} WHERE {PROBLEM} IS NOT NULL GROUP BY 1"))
     rejected.update({f"record: {reason.removeprefix('record: ')}": rows for reason, rows in unreadable.items()})
@@ -172,13 +172,13 @@ def _map_stream(source: Source, name: str, stream: Stream, fields: Mapping[str, 
         judged = _judge(source, name, kind, query)
         _refuse_undeclared(source, name, kind, judged)
         for reason, group, rows in source.rows(f"SELECT _reason, _group, count(*) FROM {judged} GROUP BY 1, 2"):
-            counts["candidates"] += rows if kind != "records" else 0
+            counts["candidates"] += rows
             if group == "rejected":
                 rejected[reason] += rows
             elif group == "left out":
                 left_out[reason] += rows
-            elif kind != "records":
-                counts[kind] += rows
+            else:
+                counts["linking_records" if kind == "records" else kind] += rows
         lost.update(_lost(source, judged))
         counts["identifiers"] += _write(source, name, kind, stream, judged)
         if kind == "events":

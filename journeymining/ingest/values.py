@@ -42,7 +42,9 @@ def _url_path(sql: str) -> str:
 
 
 def _host_path(sql: str) -> str:
-    return _url_path(rf"regexp_replace({sql}, '^([A-Za-z][A-Za-z0-9+.-]*://)?[^/?#]*', '')")
+    has_host = rf"regexp_matches({sql}, '^([A-Za-z][A-Za-z0-9+.-]*://)?[A-Za-z0-9._-]+(:[0-9]+)?([/?#]|$)')"
+    without = rf"regexp_replace({sql}, '^([A-Za-z][A-Za-z0-9+.-]*://)?[^/?#]*', '')"
+    return f"CASE WHEN {has_host} THEN {_url_path(without)} END"
 
 
 def _request(sql: str) -> str:

@@ -27,6 +27,7 @@ def run(sql, text):
         ("host_path", "shop.example/a?b=1", "/a"),
         ("host_path", "https://shop.example/a", "/a"),
         ("host_path", "shop.example", "/"),
+        ("host_path", "no host/a", None),
         ("request", "GET /a?b=c HTTP/1.1", "GET /a"),
         ("request", "POST https://shop.example/a HTTP/1.1", "POST /a"),
         ("request", "GARBAGE\\x16\\x03", None),
