@@ -18,7 +18,7 @@ def describe_design(design: Design) -> dict[str, Any]:
     -------
     dict
         ``name``; ``phases`` in their order; ``touchpoints``: a list of ``name``, ``phase``, ``channels``, ``optional``,
-        ``moment_of_truth``; ``flow`` as the language writes it, or null; ``order``: the touchpoints of the main path, as
+        ``moment_of_truth``; ``flow`` as the language writes it, or null; ``order``: touchpoints of the main path, as
         `main_path` gives it, or all that are obligatory where there is no flow; ``start`` and ``end`` of the scope.
 
     Examples
