@@ -140,8 +140,7 @@ def ingest_source(
     from journeymining.ingest.streams import map_streams
 
     place = Place(name, document)
-    connector = adapt(_connector(config, Path(base), place), config, place.spec_error)
-    files, ignored = find_files(connector, config, Path(base), place.input_error)
+    connector, files, ignored = open_source(name, config, base=base, document=document)
     with whole_folder(Path(raw_dir) / name, force=True) as raw:
         landed = {
             stream: _land(stream, connector.streams[stream], paths, config, raw, Path(base))
@@ -174,6 +173,24 @@ def ingest_source(
         result.files[table] = sorted((Path(work_dir) / name / table).glob("*.parquet"))
     logger.info("source %s: %d events", name, quality["events"])
     return result
+
+
+def open_source(
+    name: str, config: SourceConfig, *, base: str | Path = ".", document: Document | None = None
+) -> tuple[Connector, dict[str, list[Path]], list[Path]]:
+    """Return what a source would be read with: its connector as the job changes it, its files, and those of no stream.
+
+    Nothing is read or written; arguments and errors are those of `ingest_source`.
+
+    Returns
+    -------
+    tuple
+        The connector; stream -> files (none: an empty list); files that belong to no stream.
+    """
+    place = Place(name, document)
+    connector = adapt(_connector(config, Path(base), place), config, place.spec_error)
+    files, ignored = find_files(connector, config, Path(base), place.input_error)
+    return connector, files, ignored
 
 
 def _connector(config: SourceConfig, base: Path, place: Place) -> Connector:

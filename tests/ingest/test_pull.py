@@ -12,7 +12,7 @@ import pytest
 from journeymining.documents import parse_yaml
 from journeymining.exceptions import InputError, SpecError
 from journeymining.ingest.keys import normalise, pseudonym
-from journeymining.ingest.pull import ingest_sources
+from journeymining.ingest.pull import ingest_sources, open_source
 from journeymining.ingest.sources import SourceConfig
 
 KEY = b"0123456789abcdef"
@@ -141,6 +141,14 @@ def test_the_same_files_give_the_same_bytes(tmp_path, store):
 
     for table in ("source_events", "identifiers", "rejected/store"):
         assert rows(tmp_path, table, "a") == rows(tmp_path, table, "b")
+
+
+def test_a_source_can_be_looked_at_without_reading_it(tmp_path, store):
+    connector, files, ignored = open_source("store", SourceConfig.model_validate(store), base=tmp_path)
+
+    assert connector.connector == "csv"
+    assert files == {"rows": [tmp_path / "store.csv"]}
+    assert ignored == []
 
 
 def test_a_second_pull_replaces_the_first(tmp_path, store):
