@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from journeymining.report.charts import Scale, axis, bar, scale_of
 from journeymining.report.deviations import OUT_OF_PLACE, SHORT, deviation_sentence
-from journeymining.report.journey_map import all_touchpoints, run_colours
+from journeymining.report.journey_map import all_touchpoints, main_order, run_colours
 from journeymining.report.tables import records, show_table
 from journeymining.report.text_metrics import readable
 
@@ -81,7 +81,7 @@ def _steps(run: Run, found: pd.DataFrame, inside: int | None, language: Language
     """Return the designed touchpoints in their order, with what happens at each."""
     points = {point.name: point for point in all_touchpoints(run)}
     design = {point["name"]: point for point in (run.design or {}).get("touchpoints", [])}
-    order = (run.design or {}).get("order", [])
+    order = main_order(run.design)
     colours = run_colours(run)
     counted = found if run.touchpoint_deviations is None else _sorted(run.touchpoint_deviations)
     steps = []

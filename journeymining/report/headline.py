@@ -83,7 +83,7 @@ def share_figure(language: Language, label: str, hits: float, total: float, cove
 
 def _figures(run: Run, language: Language) -> list[Figure | None]:
     return [
-        _follows_design(run, language),
+        _follows_design(run, language) or _most_frequent_path(run, language),
         _fitness(run, language),
         _forced(run, language),
         _nps(run, language),
@@ -115,6 +115,19 @@ def _follows_design(run: Run, language: Language) -> Figure | None:
         covers,
         _span(share, low, high),
         "designed",
+    )
+
+
+def _most_frequent_path(run: Run, language: Language) -> Figure | None:
+    if run.variants is None or run.variants.top.empty:
+        return None
+    covers = language.say(
+        "of {n} journeys, which take {paths} paths", n=language.count(run.variants.journeys),
+        paths=language.count(run.variants.variants),
+    )  # fmt: skip
+    most = int(run.variants.top["journeys"].iloc[0])
+    return share_figure(
+        language, language.say("take the most frequent path"), most, run.variants.journeys, covers, "variants"
     )
 
 

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from journeymining.report.palette import channel_colours
+from journeymining.report.run_paths import END, START
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from journeymining.report.run_files import Run
-
-# No activity can be called like this: names of a log are printable.
-START, END = "\x00start", "\x00end"
 
 
 @dataclass(frozen=True)
@@ -132,7 +130,7 @@ def all_touchpoints(run: Run, *, in_scope: bool = False) -> list[Touchpoint]:
     """Return every activity of the run, and every designed touchpoint that never occurred."""
     table = run.touchpoints if run.touchpoints is not None else pd.DataFrame(columns=["activity", "channel"])
     design = {point["name"]: point for point in (run.design or {}).get("touchpoints", [])}
-    numbers = {name: place for place, name in enumerate((run.design or {}).get("order", []), start=1)}
+    numbers = {name: place for place, name in enumerate(main_order(run.design), start=1)}
     paths = run.in_scope if in_scope else run.variants
     judged = run.in_scope.touchpoints if run.in_scope else None
     deviations = _deviation_shares(run.deviations if run.touchpoint_deviations is None else run.touchpoint_deviations)
@@ -170,8 +168,8 @@ def all_moves(run: Run, *, in_scope: bool = False) -> list[Move]:
 
     Waits are known of all journeys only: within the scope of the design a move has one where no other journey makes it.
     """
-    kind = _kinds(run.design)
-    judged = None if run.in_scope is None else _counted(run.in_scope.moves, run.in_scope.touchpoints)
+    kind = _kinds(run)
+    judged = None if run.in_scope is None else run.in_scope.transitions()
     everywhere = _logged_moves(run)
     if in_scope and judged is not None:
         nowhere = (0, 0, None)
@@ -205,19 +203,6 @@ def _logged_moves(run: Run) -> dict[tuple[str, str], tuple[int, int, float | Non
     return found
 
 
-def _counted(
-    moves: list[tuple[str, str, int, int]], touchpoints: dict[str, dict[str, int]]
-) -> dict[tuple[str, str], tuple[int, int]]:
-    """Return events and journeys of the transitions of some paths."""
-    found = {(source, target): (events, journeys) for source, target, events, journeys in moves}
-    for name, counts in touchpoints.items():
-        if counts["starts"]:
-            found[START, name] = (counts["starts"], counts["starts"])
-        if counts["ends"]:
-            found[name, END] = (counts["ends"], counts["ends"])
-    return found
-
-
 def _channel_events(rows: pd.DataFrame) -> dict[str, int]:
     """Return the events per channel, most first, ties by name."""
     counted = rows.groupby("channel")["events"].sum() if len(rows) else pd.Series(dtype="int64")
@@ -235,20 +220,29 @@ def _frequent(moves: list[Move], most: int) -> list[Move]:
     return [move for move in moves if move in kept]
 
 
-def _kinds(design: dict[str, Any] | None) -> Any:
-    """Return a function that says of a move whether the design has it."""
+def _kinds(run: Run) -> Callable[[str, str], str]:
+    """Return a function that says of a move whether the design has it.
+
+    A move follows the design where its order says so, or where a path that costs nothing makes it. A move to or from
+    what the design does not hold departs from it, and so does one against its order; of others nothing is said.
+    """
+    design = run.design
     if design is None:
         return lambda source, target: "neutral"
-    order = list(design.get("order", []))
+    order = main_order(design)
     points = {point["name"]: point for point in design.get("touchpoints", [])}
-    place = {name: number for number, name in enumerate(order)} | {START: -1, END: len(order)}
+    known = {*points, *design.get("order", []), START, END}
+    place = {name: number for number, name in enumerate(order)} | ({START: -1, END: len(order)} if order else {})
     flow = str(design.get("flow") or "")
     repeats = {name for name in points if re.search(rf"(?<![\w-]){re.escape(name)}\s*\??\s*\*", flow)}
 
     def kind(source: str, target: str) -> str:
+        if (source, target) in run.fitting_moves:
+            return "designed"
+        if source not in known or target not in known:
+            return "departs"
         if source not in place or target not in place:
-            known = {*points, START, END}
-            return "neutral" if source in known and target in known else "departs"
+            return "neutral"
         if source == target:
             return "designed" if source in repeats else "departs"
         between = order[place[source] + 1 : place[target]]
@@ -256,6 +250,12 @@ def _kinds(design: dict[str, Any] | None) -> Any:
         return "designed" if ahead and all(points.get(name, {}).get("optional") for name in between) else "departs"
 
     return kind
+
+
+def main_order(design: dict[str, Any] | None) -> list[str]:
+    """Return the touchpoints of the designed path in order; none where most lie on other branches of the design."""
+    order = [str(name) for name in (design or {}).get("order", [])]
+    return order if 2 * len(order) >= len((design or {}).get("touchpoints", [])) else []
 
 
 def _deviation_shares(deviations: pd.DataFrame | None) -> dict[str, dict[str, float]]:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from journeymining.report.journey_map import END, START, all_moves, map_content
+from journeymining.report.journey_map import all_moves, main_order, map_content
 from journeymining.report.map_drawing import describe, draw_map
+from journeymining.report.run_paths import END, START
 from journeymining.report.tables import data_uri, show_table
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def map_chapter(run: Run, language: Language) -> dict[str, Any] | None:
     points = [point for _, _, content in views for point in content.touchpoints]
     return {
         "has_design": run.design is not None,
+        "has_order": bool(main_order(run.design)),
         "truth": any(point.moment_of_truth for point in points),
         "neutral": len(views) > 1,
         "views": [_view(run, language, *view) for view in views],
@@ -61,7 +63,13 @@ def _view(run: Run, language: Language, key: str, name: str, content: MapContent
         "coverage": describe(content, language),
         "file": f"journey_map_{key}.svg",
         "download": data_uri(picture.encode(), "image/svg+xml"),
-        "table": show_table(_move_table(moves, language), _columns(language), language, name=f"transitions_{key}.csv"),
+        "table": show_table(
+            _move_table(moves, language),
+            _columns(language),
+            language,
+            name=f"transitions_{key}.csv",
+            kept_in="directly_follows.csv" if key == "all" else "variants.parquet",
+        ),
     }
 
 

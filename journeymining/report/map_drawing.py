@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from journeymining.report.deviations import SHORT
-from journeymining.report.journey_map import END, START
-from journeymining.report.map_layout import HEADER, LABEL_SIZE, LINE_HEIGHT, NOTE_SIZE, lay_out
+from journeymining.report.map_layout import LABEL_SIZE, LINE_HEIGHT, NOTE_SIZE, lay_out
 from journeymining.report.palette import colour_variables
+from journeymining.report.run_paths import END, START
 from journeymining.report.svg import group, number, tag
 from journeymining.report.text_metrics import readable, shorten, wrap
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from journeymining.report.map_layout import Layout, Line, Node
 
 FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"
-LANE_LABELS = 88.0
+LANE_LABELS = 100.0
 NOTE_WIDTH = 92.0
 STYLE = """
 .map text{font-family:FONT;fill:var(--ink)}
@@ -141,25 +141,21 @@ def _lane_names(layout: Layout, colours: dict[str, str], language: Language) -> 
     parts = []
     for name, top, bottom in layout.lanes:
         label = readable(name) if name else language.say("No channel")
+        lines = wrap(label, LANE_LABELS - 18, LABEL_SIZE, bold=True, most_lines=5)
+        y = (top + bottom - LINE_HEIGHT * (len(lines) - 1)) / 2 + 4
         parts += [
             tag("rect", x=0, y=top + 2, width=LANE_LABELS, height=bottom - top - 4, fill=colours[name], class_="tint"),
             tag("rect", x=0, y=top + 2, width=5, height=bottom - top - 4, rx=2.5, fill=colours[name]),
-            tag(
-                "text",
-                shorten(label, LANE_LABELS - 18, LABEL_SIZE, bold=True),
-                x=15,
-                y=(top + bottom) / 2 + 4,
-                class_="lane",
-            ),
+            *(tag("text", line, x=15, y=y + LINE_HEIGHT * n, class_="lane") for n, line in enumerate(lines)),
         ]
-    return parts  # fmt: skip
+    return parts
 
 
 def _phases(layout: Layout) -> list[Markup]:
     """Draw the phases as chevrons over the columns."""
     parts = []
     for name, left, right in layout.phases:
-        l, r, bottom, nose = left + 2, right - 2, HEADER - 10, 9  # noqa: E741 - left and right
+        l, r, bottom, nose = left + 2, right - 2, layout.header - 10, 9  # noqa: E741 - left and right
         points = f"{number(l)},4 {number(r - nose)},4 {number(r)},{number(2 + bottom / 2)} {number(r - nose)},{bottom}"
         points += f" {number(l)},{bottom} {number(l + nose)},{number(2 + bottom / 2)}"
         parts.append(tag("polygon", points=points, fill="var(--faint)"))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from math import sqrt
 from typing import TYPE_CHECKING
 
-from journeymining.report.journey_map import END, START
+from journeymining.report.run_paths import END, START
 from journeymining.report.text_metrics import readable, text_width, wrap
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 LABEL_SIZE, NOTE_SIZE, LINE_HEIGHT = 12.0, 11.0, 15.0
 SMALLEST, LARGEST = 13.0, 27.0
-MARGIN, END_ROOM, HEADER = 6.0, 66.0, 40.0
+MARGIN, END_ROOM = 6.0, 66.0
+HEADER, NO_HEADER = 40.0, 4.0
 NARROWEST, WIDEST = 112.0, 172.0
 GUTTER = 18.0
 THICKEST = 11.0
@@ -87,6 +88,7 @@ class Layout:
     width: float
     height: float
     columns: int
+    header: float
     tracks: list[tuple[int, int, float, float]] = field(default_factory=list)
 
     def centre(self, column: int) -> float:
@@ -98,13 +100,14 @@ class Layout:
         return self.halves[column + 1]
 
 
-def lay_out(content: MapContent, notes: dict[str, list[str]], *, room: float = 1058.0) -> Layout:
+def lay_out(content: MapContent, notes: dict[str, list[str]], *, room: float = 1046.0) -> Layout:
     """Place touchpoints and moves; ``notes`` are short lines under a touchpoint, ``room`` the width aimed at."""
     columns, phase_of = _columns(content)
     count = len(phase_of)
     pitch = min(max((room - 2 * MARGIN - 2 * END_ROOM) / max(count, 1), NARROWEST), WIDEST)
     nodes = _nodes(content, notes, columns, pitch)
-    names, lanes = _lanes(content, nodes)
+    header = HEADER if any(phase_of) else NO_HEADER
+    names, lanes = _lanes(content, nodes, header)
     centres = [MARGIN + END_ROOM / 2 - 6]
     centres += [MARGIN + END_ROOM + pitch * (column + 0.5) for column in range(count)]
     centres += [MARGIN + END_ROOM + pitch * count + END_ROOM / 2 + 6]
@@ -120,6 +123,7 @@ def lay_out(content: MapContent, notes: dict[str, list[str]], *, room: float = 1
         width=MARGIN * 2 + END_ROOM * 2 + pitch * count,
         height=lanes[-1][1],
         columns=count,
+        header=header,
     )
     for node in nodes.values():
         node.x = layout.centre(node.column)
@@ -177,7 +181,7 @@ def _nodes(content: MapContent, notes: dict[str, list[str]], columns: dict[str, 
     loops = {move.source for move in content.moves if move.source == move.target}
     nodes = {}
     for point in content.touchpoints:
-        label = wrap(readable(point.name), pitch - GUTTER, LABEL_SIZE, bold=True)
+        label = wrap(readable(point.name), pitch - GUTTER, LABEL_SIZE, bold=True, most_lines=3)
         radius = max(SMALLEST, LARGEST * sqrt(point.journeys / most))
         nodes[point.name] = Node(
             point.name,
@@ -192,7 +196,7 @@ def _nodes(content: MapContent, notes: dict[str, list[str]], columns: dict[str, 
     return nodes
 
 
-def _lanes(content: MapContent, nodes: dict[str, Node]) -> tuple[list[str], list[tuple[float, float]]]:
+def _lanes(content: MapContent, nodes: dict[str, Node], header: float) -> tuple[list[str], list[tuple[float, float]]]:
     """Order the lanes as the design meets them, put touchpoints into rows of their lane, and give all a height."""
 
     def first_met(channel: str) -> tuple[bool, float, str]:
@@ -201,7 +205,7 @@ def _lanes(content: MapContent, nodes: dict[str, Node]) -> tuple[list[str], list
         return (not numbered, min(numbered, default=min(nodes[p.name].column for p in here)), channel)
 
     names = sorted({point.channel for point in content.touchpoints}, key=first_met)
-    top, spans = HEADER, []
+    top, spans = header, []
     for lane, channel in enumerate(names):
         cells: dict[int, int] = {}
         here = sorted(
@@ -274,7 +278,7 @@ def _free_level(layout: Layout, low: int, high: int, width: float, start: float,
     free = [
         y
         for y in candidates
-        if y > HEADER + gap and all(y + gap <= top + 0.01 or y - gap >= base - 0.01 for top, base in taken)
+        if y > layout.header + gap and all(y + gap <= top + 0.01 or y - gap >= base - 0.01 for top, base in taken)
     ]
     # Below everything there is always room.
     free = free or [max(base for _, base in taken) + gap]

@@ -89,6 +89,7 @@ def _view(
             language,
             name=f"paths_{key}.csv",
             all_rows=paths.variants,
+            kept_in="variants.parquet",
         ),
     }
 

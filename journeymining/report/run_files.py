@@ -12,7 +12,13 @@ import pyarrow.compute as pc
 
 from journeymining.exceptions import InputError
 from journeymining.report.parquet import read_columns
-from journeymining.report.run_judgement import departing_journeys, departing_paths, judged_paths, path_faults
+from journeymining.report.run_judgement import (
+    departing_journeys,
+    departing_paths,
+    fitting_moves,
+    judged_paths,
+    path_faults,
+)
 from journeymining.report.run_paths import Paths, count_paths
 
 if TYPE_CHECKING:
@@ -109,6 +115,7 @@ class Run:
     variants: Paths | None = None
     in_scope: Paths | None = None
     departing_paths: Paths | None = None
+    fitting_moves: set[tuple[str, str]] = field(default_factory=set)
     outcomes: list[Outcome] = field(default_factory=list)
     experience: dict[str, pd.DataFrame] = field(default_factory=dict)
     process_model: str | None = None
@@ -137,6 +144,7 @@ def read_run(folder: Path, *, top_variants: int = 200) -> Run:
         quality=_json(folder / "quality.json") or {},
         design=_json(folder / "design.json"),
         conformance_summary=summary,
+        fitting_moves=fitting_moves(variants, conformance),
         directly_follows=_table(folder / "directly_follows.csv"),
         touchpoints=_table(folder / "touchpoints.csv"),
         channel_switches=_table(folder / "channel_switches.csv"),

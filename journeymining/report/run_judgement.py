@@ -54,6 +54,15 @@ def departing_paths(variants: pl.DataFrame | None, conformance: pd.DataFrame | N
     return count_paths(variants, among=set(conformance.loc[conformance["cost"] > 0, "variant_id"]), top=top)
 
 
+def fitting_moves(variants: pl.DataFrame | None, conformance: pd.DataFrame | None) -> set[tuple[str, str]]:
+    """Return the moves, starts and ends included, of the paths that cost nothing: what the design allows, as seen."""
+    if variants is None or conformance is None or "cost" not in conformance:
+        return set()
+    worst = conformance.groupby("variant_id")["cost"].max()
+    fitting = count_paths(variants, among={str(one) for one in worst.index[worst == 0]}, top=0)
+    return set(fitting.transitions())
+
+
 def path_faults(folder: Path) -> dict[str, list[tuple[str, str]]]:
     """Return per variant the deviations (type, touchpoint) that all its journeys have."""
     findings, judged = folder / "conformance_findings.parquet", folder / "conformance_journeys.parquet"

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+# No activity can be called like this: names of a log are printable.
+START, END = "\x00start", "\x00end"
+
 
 @dataclass(frozen=True)
 class Paths:
@@ -27,6 +30,17 @@ class Paths:
     journeys: int
     touchpoints: dict[str, dict[str, int]]
     moves: list[tuple[str, str, int, int]]
+
+    def transitions(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """Return events and journeys of all moves, starts and ends included."""
+        found = {(source, target): (events, journeys) for source, target, events, journeys in self.moves}
+        for name, counts in self.touchpoints.items():
+            # A journey starts once and ends once: events and journeys are the same here.
+            if counts["starts"]:
+                found[START, name] = (counts["starts"], counts["starts"])
+            if counts["ends"]:
+                found[name, END] = (counts["ends"], counts["ends"])
+        return found
 
 
 def count_paths(variants: pl.DataFrame, *, among: Collection[str] | None = None, top: int = 200) -> Paths:

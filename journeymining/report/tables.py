@@ -26,6 +26,7 @@ class Table:
     all_rows: int
     file: str
     download: str | None
+    kept_in: str
 
 
 def show_table(
@@ -36,13 +37,15 @@ def show_table(
     file: Path | None = None,
     name: str | None = None,
     all_rows: int | None = None,
+    kept_in: str = "",
 ) -> Table:
     """Write the columns of a table that exist; a column has a title and a kind.
 
     Kinds: ``text``, ``count``, ``percent`` (of a share), ``points`` (difference of shares), ``decimal``, ``one``
     (decimal) and ``duration`` (seconds). The download is the file as it is in the run; a table that is no file of
     the run is written as CSV.
-    ``all_rows`` says how many rows there are where the table holds the first only.
+    ``all_rows`` says how many rows there are where the table holds the first only, and ``kept_in``
+    which file of the run has them all.
     """
     present = {column: kind for column, kind in columns.items() if column in frame}
     rows = [
@@ -57,7 +60,14 @@ def show_table(
         content = frame[list(present)].to_csv(index=False, lineterminator="\n").encode()
         content = content if len(content) <= MOST_BYTES else None
     shown_name = name or (file.name if file else "table.csv")
-    return Table(heads, rows, all_rows or len(frame), shown_name, None if content is None else data_uri(content))
+    return Table(
+        heads,
+        rows,
+        all_rows or len(frame),
+        shown_name,
+        None if content is None else data_uri(content),
+        kept_in or shown_name,
+    )
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

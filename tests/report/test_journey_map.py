@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from journeymining.report.journey_map import END, START, all_moves, all_touchpoints, map_content
+from journeymining.report.journey_map import all_moves, all_touchpoints, map_content
 from journeymining.report.run_files import read_run
+from journeymining.report.run_paths import END, START
 
 
 @pytest.fixture
@@ -102,3 +103,18 @@ def test_paths_that_do_not_add_up_to_the_scope_are_not_taken_for_it(run_folder):
     (run_folder / "conformance.json").write_text(json.dumps(summary))
 
     assert read_run(run_folder).in_scope is None
+
+
+def test_a_design_of_branches_has_no_main_order_and_its_fitting_paths_say_what_follows_it(run_folder):
+    design = json.loads((run_folder / "design.json").read_text())
+    design["order"] = ["welcome_call"]
+    (run_folder / "design.json").write_text(json.dumps(design))
+
+    run = read_run(run_folder)
+
+    assert all(point.number is None for point in all_touchpoints(run))
+    found = kinds(run)
+    assert found["order_placed", "confirmation"] == "designed"  # a path without cost makes it
+    assert found[START, "order_placed"] == "designed"
+    assert found["modem_shipped", "confirmation"] == "neutral"  # the order does not say
+    assert found["helpdesk_call", "modem_active"] == "departs"  # the helpdesk is not in the design

@@ -7,8 +7,9 @@ from itertools import combinations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from journeymining.report.journey_map import END, START, MapContent, Move, Touchpoint
+from journeymining.report.journey_map import MapContent, Move, Touchpoint
 from journeymining.report.map_layout import lay_out
+from journeymining.report.run_paths import END, START
 
 CHANNELS = ["web", "phone", "email", "", "a channel with a rather long name"]
 WORDS = ["order", "modem_delivered", "a very long name of something that happened", "x", "Überweisung", "確認メール"]
