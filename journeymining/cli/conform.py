@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from journeymining.conformance.conform import Conformance
 
 GATES = ("fitness", "fitting", "log_fitness", "precision", "generalisation", "simplicity", "order_score", "coverage")
-TABLES = ("deviations", "variants", "touchpoints", "phases", "channels", "entries", "rules", "promises", "journeys")
+TABLES = (
+    "deviations", "variants", "touchpoints", "phases", "channels", "entries", "rules", "promises", "journeys",
+    "periods", "drift",
+)  # fmt: skip
 
 
 @click.command()
@@ -26,6 +29,13 @@ TABLES = ("deviations", "variants", "touchpoints", "phases", "channels", "entrie
     "--open-after", metavar="DURATION", help="Journeys whose last event is this close to the log's end are open."
 )
 @click.option("--silent-cost", type=click.IntRange(0, 1000), default=0, help="Cost of a model step no event can show.")
+@click.option(
+    "--every",
+    type=click.Choice(["day", "week", "month", "quarter", "year"]),
+    default="month",
+    show_default=True,
+    help="The periods of the table 'periods'.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the random draws behind intervals.")
 @click.option("--table", type=click.Choice(TABLES), default="deviations", show_default=True, help="What to show.")
 @click.option(
@@ -38,6 +48,7 @@ def command(
     design: Path,
     open_after: str | None,
     silent_cost: int,
+    every: str,
     seed: int,
     table: str,
     fail_under: tuple[str, ...],
@@ -52,6 +63,7 @@ def command(
     """
     from journeymining.conformance.conform import conform, write
     from journeymining.conformance.design import read_design
+    from journeymining.conformance.drift import by_period, drift
     from journeymining.engines.prepared_log import prepare
     from journeymining.writing import whole_folder
 
@@ -61,10 +73,13 @@ def command(
     flags = None if open_after is None else _open_journeys(events, open_after)
     with prepare(events, journeys=flags) as prepared:
         found = conform(prepared, designed, silent_cost=silent_cost, seed=seed)
+        over_time = {"periods": by_period(prepared, found, every=every), "drift": drift(prepared, found)}
     if out is not None:
         with whole_folder(out, force=force) as folder:
             write(found, folder)
-    emit(getattr(found, table), format)
+            for name, part in over_time.items():
+                part.to_csv(folder / f"conformance_{name}.csv", index=False, lineterminator="\n")
+    emit(over_time[table] if table in over_time else getattr(found, table), format)
     click.echo(_said(found), err=True)
     _check_gates(found, gates)
 

@@ -95,11 +95,12 @@ def by_period(log: PreparedLog, conformance: Conformance, *, every: str = "month
     -------
     DataFrame, one row per period with journeys
         ``period`` (its first day), ``journeys`` in scope that began in it, ``following`` (cost 0), ``share``,
-        ``share_low``, ``share_high`` (Wilson, 95 %), mean ``fitness``.
+        ``share_low``, ``share_high`` (Wilson, 95 %), mean ``fitness``. Empty without a model: no cost.
     """
     if every not in PERIODS:
         raise UsageError(f"Unknown period '{every}'. Known: {', '.join(PERIODS)}.")
-    journeys = _starts(log, conformance).with_columns(pl.col("start").dt.truncate(PERIODS[every]).alias("period"))
+    journeys = _starts(log, conformance).filter(pl.col("cost").is_not_nan()).drop_nulls("cost")
+    journeys = journeys.with_columns(pl.col("start").dt.truncate(PERIODS[every]).alias("period"))
     table = (
         journeys.group_by("period")
         .agg(

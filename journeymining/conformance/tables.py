@@ -167,9 +167,10 @@ def entry_table(journeys: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame, one row per entry channel, most journeys first
         ``entry_channel`` (empty where unknown), ``journeys`` in scope, ``following`` (cost 0), their ``share`` with its
-        interval ``share_low``, ``share_high`` (Wilson, 95 %), and the mean ``fitness``.
+        interval ``share_low``, ``share_high`` (Wilson, 95 %), and the mean ``fitness``. Empty without a model: then no
+        journey has a cost.
     """
-    inside = journeys[journeys["in_scope"]]
+    inside = journeys[journeys["in_scope"] & journeys["cost"].notna()]
     grouped = inside.assign(entry_channel=inside["entry_channel"].fillna(""), following=inside["cost"] == 0).groupby(
         "entry_channel", as_index=False
     )

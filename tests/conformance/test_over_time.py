@@ -96,3 +96,13 @@ def test_the_fix_list_sets_outcomes_beside_deviations(check):
     assert row["outcomes_at_stake"] == pytest.approx(10)
     with pytest.raises(InputError, match="known outcome"):
         fix_list(found, {"another": True})
+
+
+def test_a_design_of_rules_only_has_no_share_that_follows_a_flow(prepared, make_design):
+    log = prepared({"1": ["a", "b"], "2": ["a"]})
+    found = conform(log, make_design("journey: x\nrules:\n  - response: [a, b]\n"))
+
+    assert found.entries.empty
+    assert by_period(log, found).empty
+    assert "fitness" not in found.summary
+    assert found.rules[["satisfied", "violated"]].values.tolist() == [[1, 1]]
