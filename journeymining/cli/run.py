@@ -12,6 +12,7 @@ import click
 @click.option("--seed", type=int, default=0, help="Seed of the bootstrap intervals and of the model's inner split.")
 @click.option("--memory-limit", default="4GB", help="What the engine may use; beyond it, it spills to disk.")
 @click.option("--full-refresh", is_flag=True, help="Read every source again instead of reusing what has not changed.")
+@click.option("--sensitivity", is_flag=True, help="Also show the numbers without the weakest kind of identifier.")
 @click.option("--force", is_flag=True, help="Replace the folder of results.")
 def command(
     job_file: str,
@@ -20,6 +21,7 @@ def command(
     seed: int,
     memory_limit: str,
     full_refresh: bool,
+    sensitivity: bool,
     force: bool,
 ) -> None:
     """Run the whole job: pull, stitch, cut, discover, conform, outcomes, experience, report.
@@ -40,6 +42,7 @@ def command(
             seed=seed,
             memory_limit=memory_limit,
             full_refresh=full_refresh,
+            sensitivity=sensitivity,
             force=force,
             tell=tell,
         )

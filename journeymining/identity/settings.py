@@ -54,6 +54,8 @@ class IdentityConfig(BaseModel):
     """Whether identifiers are replaced by keyed hashes before anything is written."""
     blocked: tuple[str, ...] = ()
     """Hashes of values that stand for nobody (a kiosk, `info@`), as the cardinality report lists them."""
+    sensitivity: bool = False
+    """Whether a run computes its headline numbers a second time, without the weakest kind of identifier."""
 
     @field_validator("keys")
     @classmethod

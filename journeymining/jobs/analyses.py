@@ -10,9 +10,11 @@ from journeymining.conformance import conform as conformance_of
 from journeymining.conformance.description import describe_design
 from journeymining.conformance.design import read_design
 from journeymining.discovery import results as discovery_of
-from journeymining.exceptions import EmptyLogError
+from journeymining.exceptions import EmptyLogError, InputError
 from journeymining.experience.on_journeys import experience_tables
 from journeymining.jobs.manifest import write_json
+from journeymining.jobs.sensitivity import FILE as SENSITIVITY
+from journeymining.jobs.sensitivity import sensitivity
 from journeymining.outcomes import results as outcomes_of
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     from journeymining.conformance.conform import Conformance
     from journeymining.engines.prepared_log import PreparedLog
-    from journeymining.jobs.events import Tell
+    from journeymining.jobs.events import Builder, Tell
     from journeymining.jobs.manifest import Manifest
     from journeymining.jobs.spec import Job
 
@@ -124,3 +126,26 @@ def experience_step(
             table.to_csv(place / f"{name}.csv", index=False, lineterminator="\n")
         account.rows_in, account.rows_out = len(surveys), int(surveys["value"].notna().sum())
         account.left_out = left_out
+
+
+def sensitivity_step(builder: Builder, log: PreparedLog, folder: Path, *, conformance: Conformance | None) -> None:
+    """Write the headline numbers with and without the weakest kind of identifier, or say why that cannot be."""
+    builder.tell("Computing the headline numbers without the weakest kind of identifier")
+    manifest = builder.manifest
+    with manifest.step("sensitivity") as account:
+        account.rows_in = log.event_count
+        try:
+            table = sensitivity(
+                builder.job,
+                builder.store,
+                log,
+                conformance=conformance,
+                memory_limit=builder.memory_limit,
+                seed=manifest.seed,
+            )
+        except InputError as error:
+            manifest.settings["sensitivity"] = {"not_computed": str(error)}
+            return
+        table.to_csv(folder / SENSITIVITY, index=False, lineterminator="\n")
+        manifest.settings["sensitivity"] = {"left_out": str(table["weakest"].iloc[0])}
+        account.rows_out = log.event_count

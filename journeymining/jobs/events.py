@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from journeymining import __version__
 from journeymining.engines.prepared_log import PreparedLog, prepare
+from journeymining.identity.changes import customer_changes, customers_version
 from journeymining.identity.stitching import stitch
 from journeymining.ingest.library import SPEC, connector_folder
 from journeymining.ingest.pull import ingest_sources
@@ -34,7 +35,7 @@ Tell = Callable[[str], None]
 """Is told, in a few words, what happens now."""
 
 PULLED = ("source_events.parquet", "identifiers.parquet", "surveys.parquet", "quality.json")
-STITCHED = ("customers.parquet", "records.parquet", "identity.json")
+STITCHED = ("customers.parquet", "records.parquet", "customer_changes.parquet", "identity.json")
 CUT = ("events.parquet", "journeys.parquet")
 PREPARED = ("prepared",)
 
@@ -136,15 +137,28 @@ def stitch_customers(builder: Builder) -> dict[str, Any]:
             blocked=identity.blocked,
             memory_limit=builder.memory_limit,
         )
-        for name, table in (("customers.parquet", found.customers), ("records.parquet", found.events)):
+        previous = store.path("records.parquet")
+        # Compared before the previous table is replaced.
+        counts, changes = customer_changes(previous if previous.is_file() else None, found.events)
+        report = found.report | {
+            "version": customers_version(found.customers, found.report["settings"]),
+            "changes": counts,
+        }
+        for name, table in (
+            ("customer_changes.parquet", changes),
+            ("customers.parquet", found.customers),
+            ("records.parquet", found.events),
+        ):
             with whole_file(store.path(name), force=True) as work:
                 pq.write_table(table, work, compression="zstd")
         with whole_file(store.path("identity.json"), force=True) as work:
-            write_json(work, found.report)
+            write_json(work, report)
         records = len(found.events)
         return {"rows_in": records, "rows_out": records, "left_out": {}}
 
-    return builder.step("stitch", "Stitching customers", identity.model_dump(mode="json"), STITCHED, do)
+    # What is only computed later changes no customer.
+    settings = identity.model_dump(mode="json", exclude={"sensitivity"})
+    return builder.step("stitch", "Stitching customers", settings, STITCHED, do)
 
 
 def cut_journeys(builder: Builder) -> dict[str, Any]:

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from journeymining.ingest.keys import key_from_environment
-from journeymining.jobs.analyses import conform_step, discover_step, experience_step, outcomes_step
+from journeymining.jobs.analyses import (
+    conform_step,
+    discover_step,
+    experience_step,
+    outcomes_step,
+    sensitivity_step,
+)
 from journeymining.jobs.events import (
     Builder,
     cut_journeys,
@@ -40,6 +46,7 @@ def run(
     seed: int = 0,
     memory_limit: str | None = "4GB",
     full_refresh: bool = False,
+    sensitivity: bool = False,
     force: bool = False,
     tell: Tell = silent,
 ) -> Path:
@@ -61,6 +68,9 @@ def run(
         What the engine may use, such as ``4GB``; beyond it, it spills to disk.
     full_refresh : bool
         Do every step again.
+    sensitivity : bool
+        Also compute the headline numbers without the weakest kind of identifier, whether the job asks for it or not;
+        see `journeymining.jobs.sensitivity`.
     force : bool
         Replace the folder of results.
     tell : function
@@ -88,6 +98,8 @@ def run(
         conformance = conform_step(job, log, manifest, folder, tell, seed=seed)
         outcomes_step(job, log, manifest, folder, tell, surveys=surveys, conformance=conformance, seed=seed)
         experience_step(job, log, manifest, folder, tell, surveys=surveys, conformance=conformance)
+        if sensitivity or job.config.identity.sensitivity:
+            sensitivity_step(builder, log, folder, conformance=conformance)
         write_json(folder / "quality.json", quality_of(builder.store, counts))
         _account(manifest, counts, log.event_count)
         manifest.write(folder)

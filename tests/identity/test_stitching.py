@@ -10,6 +10,8 @@ import pytest
 from journeymining.exceptions import InputError, UsageError
 from journeymining.identity.stitching import stitch
 
+from .conftest import event_table, identifier_table
+
 
 def together(customers):
     """Return the sets of event ids that are one customer, sorted."""
@@ -298,6 +300,41 @@ def test_match_rates_say_both_directions(stitch_records):
     assert result.report["channels"] == result.report["sources"]
     assert result.report["events_with_account"] == {"events": 3, "share": 0.6}
     assert result.report["customer_sizes"]["largest"] == 2
+
+
+def test_sources_are_matched_by_all_records_and_channels_by_events():
+    identifiers = identifier_table(
+        [("crm", "contact", None, "account:A email:E"), ("survey", "answer", 3, "email:E"), ("web", "x", 4, "cookie:K")]
+    )
+
+    result = stitch(identifiers, event_table([("crm", "contact", None, ""), ("web", "x", 4, "")]))
+
+    pairs = {(pair["first"], pair["second"]): pair["share"] for pair in result.report["sources"]}
+    assert pairs["survey", "crm"] == pairs["crm", "survey"] == 1
+    assert pairs["web", "survey"] == 0
+    assert {pair["first"] for pair in result.report["channels"]} == {"crm", "web"}
+
+
+def test_the_report_says_how_many_identifiers_customers_have_and_what_contradicts_itself(stitch_records):
+    _, result = stitch_records(
+        [
+            ("crm", "a", 0, "account:A phone:P1 email:E"),
+            ("crm", "b", 0, "account:B phone:P2"),
+            ("web", "both", 1, "phone:P1 phone:P2"),
+            ("crm", "ab", 1, "account:A account:B"),
+            ("web", "none", 2, ""),
+        ]
+    )
+
+    sizes = {band: customers for band, customers in result.report["customer_identifiers"].items() if customers}
+    # The record of two accounts, the one between two telephones and the one with nothing have no identifier that holds.
+    assert sizes == {"0": 3, "2": 1, "3-5": 1, "largest": 3}
+    assert result.report["conflicts"] == {
+        "records_with_several_accounts": 1,
+        "chains": 1,
+        "uses_held_back": 2,
+        "uses_unresolved": 0,
+    }
 
 
 def test_records_that_are_no_events_have_a_customer_too(stitch_records):
