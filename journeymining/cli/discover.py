@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
-    import pyarrow as pa
 
     from journeymining.discovery.process_models import Miner
     from journeymining.discovery.results import Discovery
@@ -54,20 +53,30 @@ def command(miner: Miner, noise: float, top: int, format: str, out: Path | None,
 
     Example: journeymining discover permits.xes.gz --channel case:channel --out outputs/permits
     """
-    from journeymining.discovery.results import discover, write
+    from journeymining.discovery.results import describe_model, discover, write
     from journeymining.engines.prepared_log import prepare
-    from journeymining.exceptions import UsageError
-    from journeymining.writing import whole_folder
+    from journeymining.jobs.account import write_account
+    from journeymining.writing import refuse_occupied, whole_folder
 
-    if out is not None and not force and (out.is_file() or (out.is_dir() and any(out.iterdir()))):
-        raise UsageError(f"{out} exists. Give another name, or --force to replace it.")
+    if out is not None:
+        refuse_occupied(out, force=force)
     table = read_log(**log)
     with prepare(table) as prepared:
         digest = str(prepared.manifest["digest"])
         discovery = discover(prepared, miner=miner, noise=noise)
     if out is not None:
         with whole_folder(out, force=force) as folder:
-            _write_account(discovery, folder, log, table, digest, write(discovery, folder))
+            missing = write(discovery, folder)
+            model = describe_model(discovery.model)
+            write_account(
+                folder,
+                "discover",
+                table,
+                log,
+                settings={"miner": miner, "noise": noise, "prepared_log": digest, "files_left_out": missing},
+                counts={name: value for name, value in discovery.coverage.items() if isinstance(value, int)},
+                quality={"coverage": discovery.coverage, "process_model": model},
+            )
     if format == "table":
         emit(_summary(discovery))
         click.echo()
@@ -125,37 +134,3 @@ def _top_variants(discovery: Discovery, top: int) -> pd.DataFrame:
         "path": f"({len(others):,} other variants)",
     }
     return pd.concat([frame, pd.DataFrame([rest])], ignore_index=True)
-
-
-def _write_account(
-    discovery: Discovery, folder: Path, log: dict[str, Any], table: pa.Table, digest: str, missing: list[str]
-) -> None:
-    """Write what the results were made of and what was left out."""
-    from pathlib import Path
-
-    from journeymining.discovery.results import describe_model
-    from journeymining.eventlog.report import reading_report
-    from journeymining.jobs.manifest import Manifest, Step, describe_inputs, write_json
-
-    reading = reading_report(table)
-    left_out = {reason: int(found["rows"]) for reason, found in reading.get("left_out", {}).items()}
-    place = Path(log["log"])
-    files = [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file())
-    model = describe_model(discovery.model)
-    manifest = Manifest(
-        job="discover",
-        title=place.name,
-        scope=reading.get("scope", "all journeys of the log"),
-        settings={
-            **{name: value for name, value in log.items() if value is not None and name != "log"},
-            "miner": model["miner"],
-            "noise": model["noise"],
-            "prepared_log": digest,
-            "files_left_out": missing,
-        },
-        inputs=[] if log["log"] == "-" else describe_inputs([("log", path) for path in files], base=Path.cwd()),
-        counts={name: value for name, value in discovery.coverage.items() if isinstance(value, int)},
-        steps=[Step("read", reading.get("rows_in"), table.num_rows, left_out)],
-    )
-    manifest.write(folder)
-    write_json(folder / "quality.json", {"read": reading, "coverage": discovery.coverage, "process_model": model})
