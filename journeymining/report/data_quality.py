@@ -9,7 +9,7 @@ import pandas as pd
 
 from journeymining.report.paths import HEAT
 from journeymining.report.provenance import flatten
-from journeymining.report.tables import data_uri, show_table
+from journeymining.report.tables import data_uri, records, show_table
 from journeymining.report.text_metrics import readable
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def quality_chapter(run: Run, language: Language) -> dict[str, Any] | None:
         "sources": _sources(run.quality.get("ingest") or {}, language),
         "identity": _identity_facts(identity, language),
         "kinds": _kinds(identity, language),
+        "sensitivity": _sensitivity(run.sensitivity, language),
         "overlap": _overlap(identity.get("sources") or [], language),
         "touchpoints": _rules(run.quality.get("touchpoints") or {}, language),
         "journeys": _facts(run.quality.get("journeys") or {}, language) + _facts(ties, language),
@@ -95,7 +96,10 @@ def _identity_facts(identity: dict[str, Any], language: Language) -> list[tuple[
         facts.append((language.percent(anonymous["share"]), language.say("of events stay anonymous"), of))
     kinds = (identity.get("kinds") or {}).values()
     if kinds:
-        conflicts = sum(int(kind.get("conflicts") or 0) for kind in kinds)
+        found = identity.get("conflicts")
+        conflicts = (
+            sum(found.values()) if isinstance(found, dict) else sum(kind.get("conflicts") or 0 for kind in kinds)
+        )
         shared = sum(int(kind.get("values_shared") or 0) for kind in kinds)
         facts.append((language.count(conflicts), language.say("conflicts between identifiers"),
                       language.say("{n} values shared by several customers, split by time",
@@ -115,6 +119,32 @@ def _kinds(identity: dict[str, Any], language: Language) -> Any:
         "conflicts": (language.say("conflicts"), "count"),
     }  # fmt: skip
     return show_table(pd.DataFrame(rows), columns, language, name="identifiers.csv")
+
+
+def _sensitivity(table: pd.DataFrame | None, language: Language) -> dict[str, Any] | None:
+    """Return the headline numbers with all identifiers and without the weakest kind."""
+    if table is None or table.empty:
+        return None
+
+    def write(measure: str, value: float, *, signed: bool = False) -> str:
+        if measure.endswith(("(share)", "rate")):
+            return language.points(value) if signed else language.percent(value)
+        if pd.notna(value) and float(value).is_integer():
+            return language.decimals(value, 0, signed=signed)
+        return language.decimals(value, 3, signed=signed)
+
+    return {
+        "weakest": str(table["weakest"].iloc[0]),
+        "rows": [
+            (
+                readable(row["measure"]),
+                write(row["measure"], row["with_all"]),
+                write(row["measure"], row["without_weakest"]),
+                write(row["measure"], row["difference"], signed=True),
+            )
+            for row in records(table)
+        ],
+    }
 
 
 def _overlap(pairs: list[dict[str, Any]], language: Language) -> dict[str, Any] | None:

@@ -42,6 +42,13 @@ COLUMNS = {
         "broken": "int64",
         "share_kept": "float64",
     },
+    "stitch_sensitivity.csv": {
+        "measure": TEXT,
+        "with_all": "float64",
+        "without_weakest": "float64",
+        "difference": "float64",
+        "weakest": TEXT,
+    },
     "outcome_effects.csv": {
         "level": TEXT,
         "pattern": TEXT,
@@ -108,6 +115,7 @@ class Run:
     deviations: pd.DataFrame | None = None
     touchpoint_deviations: pd.DataFrame | None = None
     promises: pd.DataFrame | None = None
+    sensitivity: pd.DataFrame | None = None
     departing: dict[str, int] | None = None
     path_faults: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     free_of_deviations: int | None = None
@@ -152,6 +160,7 @@ def read_run(folder: Path, *, top_variants: int = 200) -> Run:
         deviations=_table(folder / "deviations.csv"),
         touchpoint_deviations=_table(folder / "conformance_touchpoints.csv"),
         promises=_table(folder / "conformance_promises.csv"),
+        sensitivity=_table(folder / "stitch_sensitivity.csv"),
         departing=departing,
         path_faults=path_faults(folder),
         free_of_deviations=free,

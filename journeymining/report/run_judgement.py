@@ -58,7 +58,9 @@ def fitting_moves(variants: pl.DataFrame | None, conformance: pd.DataFrame | Non
     """Return the moves, starts and ends included, of the paths that cost nothing: what the design allows, as seen."""
     if variants is None or conformance is None or "cost" not in conformance:
         return set()
-    worst = conformance.groupby("variant_id")["cost"].max()
+    # What an open journey has reached so far is no end that the design allows.
+    over = conformance[conformance["stands"] == "complete"] if "stands" in conformance else conformance
+    worst = over.groupby("variant_id")["cost"].max()
     fitting = count_paths(variants, among={str(one) for one in worst.index[worst == 0]}, top=0)
     return set(fitting.transitions())
 

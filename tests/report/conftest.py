@@ -131,6 +131,7 @@ def write_run(folder: Path) -> Path:
     folder.mkdir(parents=True)
     write_discovery(folder, PATHS, CHANNEL)
     write_manifest(folder)
+    write_sensitivity(folder)
     write_conformance(folder)
     write_channels(folder)
     write_outcomes(folder)
@@ -187,6 +188,16 @@ def write_manifest(folder: Path) -> None:
                                                       {"rule": 2, "is": None, "dropped": True, "events": 5650}]}},
             "journeys": {"journeys": 1000, "open": 40, "left_truncated": 5, "begun_by": {"gap": 50, "first": 950}},
         },
+    )  # fmt: skip
+
+
+def write_sensitivity(folder: Path) -> None:
+    rows = [("customers", 950.0, 1010.0), ("log fitness", 0.9312, 0.9248),
+            ("journeys following the design (share)", 0.67, 0.655)]  # fmt: skip
+    write_csv(
+        folder / "stitch_sensitivity.csv",
+        [{"measure": name, "with_all": a, "without_weakest": b, "difference": b - a, "weakest": "cookie"}
+         for name, a, b in rows],
     )  # fmt: skip
 
 

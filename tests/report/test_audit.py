@@ -56,6 +56,24 @@ def test_the_page_says_what_was_left_out_and_why(run_folder):
     assert "Of the journeys in scope, 40 are still open" in text
 
 
+def test_the_page_says_what_rests_on_the_weakest_identifier(run_folder):
+    text = words(read(write_report(run_folder)))
+
+    assert "the same numbers if cookie linked nobody" in text
+    assert "Customers 950 1,010 +60" in text
+    assert "Journeys following the design (share) 67.0% 65.5% −1.5" in text
+
+
+def test_claimed_associations_are_said_with_all_their_numbers(run_folder):
+    text = words(read(write_report(run_folder)))
+
+    assert (
+        "Deviation: late. 23.8% of 143 journeys have the outcome, against 11.7% of the others: a difference of +12.1 "
+        "points [+5.1, +19.1]; on held-out journeys +10.9 [+1.1, +20.7]." in text
+    )
+    assert "Associations claimed: 2 ; not claimed: 2 ." in text
+
+
 def test_absent_tables_leave_their_chapter_out_and_the_page_says_so(run_folder):
     for path in run_folder.rglob("*"):
         if path.is_file() and path.name not in {"manifest.json", "touchpoints.csv", "directly_follows.csv"}:
