@@ -58,7 +58,7 @@ def conform(
     design: Design,
     *,
     state_limit: int = 100_000,
-    budget: int = 500_000,
+    budget: int = 100_000,
     silent_cost: int = 0,
     seed: int = 0,
     samples: int = 1000,

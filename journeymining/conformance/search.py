@@ -32,8 +32,9 @@ def search(
     """Align paths with a model by searching its states on demand.
 
     Takes what `journeymining.conformance.alignment.align` takes, with the net instead of its graph. The cheapest way is
-    looked for first; among ways of equal cost the one that has matched most events is followed, so which optimal
-    alignment is returned depends on the order of the net's transitions only.
+    looked for first, counting what is sure to be paid ahead: events whose label can no longer come, and labels that
+    must still come while no event has them. Among ways of equal cost the one found last is followed, a matched event
+    before an unmatched one; so which optimal alignment is returned depends on the order of the net's transitions only.
 
     Parameters
     ----------

@@ -56,8 +56,16 @@ def search_paths(
     kinds_of_labels = 1
     for label in labels:
         kinds_of_labels = max(kinds_of_labels, label + 1)
+    cheapest = np.full(kinds_of_labels, np.iinfo(np.int32).max, dtype=np.int32)
+    for transition in range(transitions):
+        if labels[transition] >= 0:
+            cheapest[labels[transition]] = min(cheapest[labels[transition]], model_cost[transition])
     possible = np.zeros((1024, kinds_of_labels), dtype=np.bool_)
-    _may_come(need_start, need_place, change_start, change_place, change_weight, initial, labels, possible[0])
+    needed = np.zeros((1024, kinds_of_labels), dtype=np.bool_)
+    _outlook(
+        need_start, need_place, change_start, change_place, change_weight, initial, labels, finals,
+        possible[0], needed[0],
+    )  # fmt: skip
     after = np.zeros(places, dtype=np.uint8)
 
     lower, found = np.zeros(paths, dtype=np.int32), np.zeros(paths, dtype=np.bool_)
@@ -69,10 +77,16 @@ def search_paths(
         begin, length = offsets[path], offsets[path + 1] - offsets[path]
         # What events still cost where the model can no longer match them: the last column where it never could.
         ahead = np.zeros((length + 1, kinds_of_labels + 1), dtype=np.int32)
+        lacking = np.zeros((length + 1, kinds_of_labels), dtype=np.int32)
+        if not unfinished[path]:
+            lacking[:] = cheapest
         for at in range(length - 1, -1, -1):
             symbol = symbols[begin + at]
             ahead[at] = ahead[at + 1]
             ahead[at, symbol_label[symbol]] += max(0, log_cost[symbol] - both_cost[symbol])
+            lacking[at] = lacking[at + 1]
+            if symbol_label[symbol] >= 0:
+                lacking[at, symbol_label[symbol]] = 0
         keys = np.empty(1024, dtype=np.int64)
         spent, parent = np.empty(1024, dtype=np.int32), np.empty(1024, dtype=np.int32)
         how = np.empty(1024, dtype=np.int32)
@@ -84,7 +98,7 @@ def search_paths(
         heads = np.full(1024, -1, dtype=np.int32)
         links, held = np.empty(1024, dtype=np.int32), np.empty(1024, dtype=np.int32)
         pushed, waiting = 1, 1
-        level = _certain(ahead[0], possible[0])
+        level = _certain(ahead[0], possible[0], lacking[0], needed[0])
         if level >= len(heads):
             heads = np.full(level + 1024, -1, dtype=np.int32)
         heads[level], links[0], held[0] = 0, -1, 0
@@ -127,6 +141,9 @@ def search_paths(
                             wider = np.zeros((2 * known, kinds_of_labels), dtype=np.bool_)
                             wider[:known] = possible
                             possible = wider
+                            wider = np.zeros((2 * known, kinds_of_labels), dtype=np.bool_)
+                            wider[:known] = needed
+                            needed = wider
                             is_final = _larger(is_final, 2 * known)
                             next_start, next_end = _larger(next_start, 2 * known), _larger(next_end, 2 * known)
                             next_start[known:] = -1
@@ -136,9 +153,9 @@ def search_paths(
                             slot = _marking_slot(marking_table, markings, after)
                         markings[known] = after
                         is_final[known] = _matches(finals, after)
-                        _may_come(
-                            need_start, need_place, change_start, change_place, change_weight, after, labels,
-                            possible[known],
+                        _outlook(
+                            need_start, need_place, change_start, change_place, change_weight, after, labels, finals,
+                            possible[known], needed[known],
                         )  # fmt: skip
                         marking_table[slot] = known
                         known += 1
@@ -195,7 +212,7 @@ def search_paths(
                 elif done[other] or spent[other] <= total:
                     continue
                 spent[other], parent[other], how[other] = total, node, move
-                rank = total + _certain(ahead[reached], possible[target])
+                rank = total + _certain(ahead[reached], possible[target], lacking[reached], needed[target])
                 if rank >= len(heads):
                     size = len(heads)
                     heads = _larger(heads, 2 * rank + 1)
@@ -240,25 +257,51 @@ def _matches(finals, marking):
 
 
 @compiled
-def _certain(ahead, possible):
-    """Sum what the events ahead cost at least: those whose label can no longer come stand alone."""
+def _certain(ahead, possible, lacking, needed):
+    """Sum what is sure to be paid: events whose label can no longer come, labels that must come and no event has."""
     total = ahead[-1]
     for label in range(len(possible)):
         if not possible[label]:
             total += ahead[label]
+        if needed[label]:
+            total += lacking[label]
     return total
 
 
 @compiled
-def _may_come(need_start, need_place, change_start, change_place, change_weight, marking, labels, possible):
-    """Mark the labels that may still come after a marking, as if tokens were never used up."""
-    marked = marking > 0
+def _outlook(
+    need_start, need_place, change_start, change_place, change_weight, marking, labels, finals, possible, needed
+):  # fmt: skip
+    """Mark the labels that may come after a marking, and those without which no end can be reached.
+
+    Both as if tokens were never used up, so that neither is ever promised too boldly.
+    """
+    table = (need_start, need_place, change_start, change_place, change_weight)
+    _spread(*table, marking > 0, labels, -2, possible)
+    nothing = np.zeros(len(possible), dtype=np.bool_)
+    for label in range(len(possible)):
+        if possible[label]:
+            marked = _spread(*table, marking > 0, labels, label, nothing)
+            ends = False
+            for final in finals:
+                covered = True
+                for place in range(len(final)):
+                    covered = covered and (final[place] == 0 or marked[place])
+                ends = ends or covered
+            needed[label] = not ends
+
+
+@compiled
+def _spread(
+    need_start, need_place, change_start, change_place, change_weight, marked, labels, without, possible
+):  # fmt: skip
+    """Fire every transition that can, but one label, until no place is new; return the places that were marked."""
     fired = np.zeros(len(labels), dtype=np.bool_)
     grew = True
     while grew:
         grew = False
         for transition in range(len(labels)):
-            if fired[transition]:
+            if fired[transition] or labels[transition] == without:
                 continue
             ready = True
             for arc in range(need_start[transition], need_start[transition + 1]):
@@ -271,3 +314,4 @@ def _may_come(need_start, need_place, change_start, change_place, change_weight,
             for arc in range(change_start[transition], change_start[transition + 1]):
                 if change_weight[arc] > 0:
                     marked[change_place[arc]] = True
+    return marked
