@@ -233,7 +233,6 @@ def test_names_are_escaped_wherever_they_are_shown():
 
 
 def test_a_drawing_shows_names_as_they_are():
-    pytest.importorskip("wasmtime", reason="there is no WebAssembly runtime to draw with")
     model = discover_model(frame_of({"<b>order</b> pay": 1234}))
 
     drawing = etree.fromstring(model.svg().encode())
