@@ -72,3 +72,52 @@ def test_a_dash_writes_csv_to_stdout(log):
     assert result.stdout.startswith('"event_id","customer_id","journey_id"')
     assert result.stdout.count("\n") == 4
     assert result.stderr == "3 rows read, 3 events written to stdout.\n"
+
+
+MANY = "case_id,activity,time,channel,agent\n" + "".join(
+    f"{case},{activity},2026-01-0{day}T10:17Z,web,Bert\n"
+    for case in range(60)
+    for day, activity in enumerate(["order", "pay"] if case < 57 else ["order", f"odd{case}"], 1)
+)
+
+
+def test_a_log_for_others_hides_rare_paths_and_says_what_it_hid(tmp_path):
+    source, out = tmp_path / "log.csv", tmp_path / "safe.csv"
+    source.write_text(MANY, encoding="utf-8")
+
+    result = CliRunner().invoke(cli, ["convert", str(source), str(out), "--k", "5"])
+
+    assert result.exit_code == 0, result.output
+    assert "kept: 1 variants, 57 journeys, 57 customers, 114 events" in result.stderr
+    assert "suppressed: 3 variants, 3 journeys, 3 customers, 6 events" in result.stderr
+    assert "smallest group: 57 customers" in result.stderr
+    assert "dropped columns: agent" in result.stderr
+    assert not any(word in out.read_text() for word in ("odd", "Bert", "10:17"))
+
+
+def test_counts_with_noise_are_written_instead_of_a_log(tmp_path):
+    source, out = tmp_path / "log.csv", tmp_path / "counts.csv"
+    source.write_text(MANY, encoding="utf-8")
+
+    result = CliRunner().invoke(cli, ["convert", str(source), str(out), "--epsilon", "2"])
+
+    assert result.exit_code == 0, result.output
+    head, row = out.read_text().splitlines()
+    assert head == "path,customers"
+    assert row.startswith("order > pay,")
+    assert "with epsilon 2 and delta 1e-06 for one customer; counts below 8 are not shown." in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--k", "5", "--epsilon", "1"], "not both"),
+        (["--keep", "channel"], "give --k as well"),
+        (["--epsilon", "1"], "written as CSV"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(log, tmp_path, options, message):
+    result = CliRunner().invoke(cli, ["convert", str(log), str(tmp_path / "out.xes"), *options])
+
+    assert message in str(result.exception)
+    assert not (tmp_path / "out.xes").exists()
