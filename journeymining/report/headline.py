@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -51,7 +52,10 @@ def headline(run: Run, language: Language) -> dict[str, Any]:
         "period": (language.day(journeys.first), language.day(journeys.last)) if journeys else None,
         "counts": [(language.count(counts[key]), word) for key, word in named.items() if counts.get(key) is not None],
         "sources": sources,
-        "left_out": [(step, language.count(rows), readable(reason).lower()) for step, rows, reason in left_out(run)],
+        "left_out": [
+            (readable(step), [(language.count(rows), readable(reason).lower()) for _, rows, reason in reasons])
+            for step, reasons in groupby(left_out(run), key=lambda one: one[0])
+        ],
         "figures": [figure for figure in _figures(run, language) if figure is not None],
     }
 

@@ -64,9 +64,11 @@ class Language:
 
     def percent(self, share: float | None, *, digits: int = 1) -> str:
         """Write a share from 0 to 1 as a percentage."""
+        # A few of many are not none, and all but a few are not all.
         if share is not None and 0 < share < 0.5 / 10 ** (digits + 2):
-            # A few of many are not none.
             return f"<{self.decimals(10.0**-digits, digits)}%"
+        if share is not None and 0 < 1 - share < 0.5 / 10 ** (digits + 2):
+            return f">{self.decimals(100 - 10.0**-digits, digits)}%"
         text = self.decimals(None if share is None else share * 100, digits)
         return text if text == "–" else f"{text}%"
 

@@ -51,8 +51,8 @@ def test_every_key_figure_has_its_interval_and_what_it_covers(run_folder):
 def test_the_page_says_what_was_left_out_and_why(run_folder):
     text = words(read(write_report(run_folder)))
 
-    assert "7,500 bot (pull)" in text
-    assert "5,650 no touchpoint (cut)" in text
+    assert "Pull 7,500 bot, 500 no timestamp" in text
+    assert "Cut 5,650 no touchpoint" in text
     assert "Of the journeys in scope, 40 are still open" in text
 
 

@@ -40,6 +40,8 @@ def test_a_scale_holds_all_values_and_zero_between_its_first_and_last_tick(value
         (ENGLISH.percent(0.59875), "59.9%"),
         (ENGLISH.percent(0.0), "0.0%"),
         (ENGLISH.percent(0.00025), "<0.1%"),
+        (ENGLISH.percent(0.99975), ">99.9%"),
+        (ENGLISH.percent(1.0), "100.0%"),
         (ENGLISH.percent(float("nan")), "–"),
         (ENGLISH.points(-0.0301), "−3.0"),
         (ENGLISH.points(-0.0001), "0.0"),
