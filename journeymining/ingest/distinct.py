@@ -48,14 +48,16 @@ def convert_distinct(
 def identifier_hash(kind: str, region: str | None, key: bytes | None) -> Callable[[str], str | None]:
     """Return a function from an identifier as written to its pseudonym, or None where it stands for nobody.
 
-    Without a key it returns the normalised identifier itself.
+    Without a key it returns the normalised identifier itself, after its kind: ``email:anna@example.org``.
     """
     return partial(_hash, kind, region, key)
 
 
 def _hash(kind: str, region: str | None, key: bytes | None, text: str) -> str | None:
     value = normalise(kind, text, region)
-    return value if value is None or key is None else pseudonym(kind, value, key)
+    if value is None:
+        return None
+    return f"{kind}:{value}" if key is None else pseudonym(kind, value, key)
 
 
 def agent_hash(key: bytes) -> Callable[[str], str | None]:

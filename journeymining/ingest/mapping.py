@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from journeymining.ingest.clocks import with_instant
 from journeymining.ingest.readers import FILE, LINE, PROBLEM
-from journeymining.ingest.records import column, text_sql, value_sql, when_sql
+from journeymining.ingest.records import column, origin_sql, text_sql, value_sql, when_sql
 from journeymining.ingest.sources import FILTERS
 from journeymining.ingest.specs import COLUMNS, NUMBERS, Event
 from journeymining.ingest.values import identifier, literal, number_sql
@@ -134,8 +134,7 @@ def _timed(query: str, time: Time | None, zone: str | None, prefix: str = "") ->
     if time is None:
         items = ", ".join(f"CAST(NULL AS {kind}) AS {names[name]}" for name, kind in TIME_COLUMNS.items())
         return f"SELECT *, {items} FROM ({query})"
-    fields = [column(field) for field in time.field]
-    written = fields[0] if len(fields) == 1 else f"coalesce({', '.join(fields)})"
+    written = origin_sql(time.field, time.join)
     clock, fold = f"_{prefix}t_", f"_{prefix}t_fold"
     known = value_sql([time.fold_by]) if time.fold_by else "CAST(NULL AS VARCHAR)"
     base = f"SELECT *, {written} AS {names['time_text']}, {known} AS {fold} FROM ({query})"
@@ -227,8 +226,8 @@ def surveys_sql(records: str, source: str, name: str, stream: Stream, survey: Su
             WHEN "_lost:direction" THEN 'direction: a text the connector does not know'
             WHEN metric = 'ces' AND direction IS NULL THEN 'direction: missing, and effort is asked both ways'
             WHEN "_lost:value" THEN 'value: no number'
-            WHEN value IS NULL THEN 'no answer'
-            WHEN scale_min IS NULL OR scale_max IS NULL OR scale_min >= scale_max THEN 'scale: missing or no range'
+            WHEN value IS NOT NULL AND (scale_min IS NULL OR scale_max IS NULL OR scale_min >= scale_max)
+                THEN 'scale: missing or no range'
             WHEN value < scale_min OR value > scale_max THEN 'value: outside its scale'
             WHEN {unreadable} THEN 'time: unreadable, without zone or outside 1990-2100' END AS _reason
         FROM (SELECT {FILE}, {LINE}, _key, {", ".join(items)} FROM ({timed}))"""

@@ -109,8 +109,8 @@ def ingest_source(
     timezone, region : str, optional
         Zone and country of the job, for sources that declare none.
     key : bytes or None
-        Secret of the pseudonyms, see `journeymining.ingest.keys.key_from_environment`. None writes identifiers and
-        agents in clear, normalised: for samples and for data that are no persons'.
+        Secret of the pseudonyms, see `journeymining.ingest.keys.key_from_environment`. None writes identifiers (as
+        ``kind:value``, normalised) and agents in clear: for samples and for data that are no persons'.
     raw_dir : path
         Where raw records go, as ``<raw_dir>/<name>/<stream>/*.parquet``; replaced as a whole.
     work_dir : path
@@ -280,7 +280,7 @@ def ingest_sources(
                     threads=threads,
                 )
             )
-        quality = _quality(results)
+        quality = _quality(results, pseudonymised=key is not None)
         _write_tables(results, place)
         with whole_file(place / "quality.json", force=True) as file:
             file.write_text(json.dumps(quality, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -289,9 +289,10 @@ def ingest_sources(
     return quality
 
 
-def _quality(results: list[IngestResult]) -> dict[str, Any]:
+def _quality(results: list[IngestResult], *, pseudonymised: bool) -> dict[str, Any]:
     totals = ("records", "candidates", "events", "surveys", "linking_records", "identifiers", "rejected", "left_out")
     return {
+        "pseudonymised": pseudonymised,
         **{total: sum(result.quality[total] for result in results) for total in totals},
         "sources": {result.source: result.quality for result in results},
     }

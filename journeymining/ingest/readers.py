@@ -10,7 +10,9 @@ import bz2
 import csv
 import gzip
 import io
+import json
 import lzma
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from journeymining.ingest.specs import Format, Stream
+    from journeymining.ingest.formats import Format
+    from journeymining.ingest.specs import Stream
 
 BATCH = 50_000
 _MAGIC: dict[bytes, Callable[[Path, str], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
@@ -70,6 +73,8 @@ def land(file: Path, target: Path, *, stream: Stream, name: str, columns: Sequen
             batches = _parquet(file, landed)
         elif format_.type == "csv":
             batches = _csv(file, format_, columns, landed)
+        elif format_.type == "w3c":
+            batches = _w3c(file, format_, columns, landed)
         else:
             batches = _lines(file, format_, landed)
         _write(batches, target, name)
@@ -122,7 +127,8 @@ def _lines(file: Path, format_: Format, landed: Landed) -> Iterator[pa.RecordBat
     with _opened(file, format_.encoding, "\n") as text:
         lines: list[str | None] = []
         numbers: list[int] = []
-        for number, line in enumerate(text, start=1):
+        numbered = enumerate(text, start=1)
+        for number, line in _objects(numbered) if format_.type == "json_lines" else numbered:
             stripped = line.rstrip("\r\n")
             if not stripped:
                 continue
@@ -137,6 +143,59 @@ def _lines(file: Path, format_: Format, landed: Landed) -> Iterator[pa.RecordBat
         yield _table({TEXT: lines}, numbers, [None] * len(lines))
 
 
+def _objects(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """Yield JSON objects that stand on one line one by one; from there on they are counted like lines."""
+    decoder, further = json.JSONDecoder(), 0
+    for number, line in lines:
+        rest = line.strip()
+        while re.search(r"\}\s*\{", rest):
+            try:
+                end = decoder.raw_decode(rest)[1]
+            except (ValueError, RecursionError):
+                break
+            if not rest[end:].strip():
+                break
+            yield number + further, rest[:end]
+            rest, further = rest[end:].strip(), further + 1
+        yield number + further, rest
+
+
+def _w3c(file: Path, format_: Format, columns: Sequence[str], landed: Landed) -> Iterator[pa.RecordBatch]:
+    """Read lines whose fields the latest ``#Fields:`` line names; the line itself is kept, for the other fields."""
+    with _opened(file, format_.encoding, "\n") as text:
+        places: list[int | None] = [None] * len(columns)
+        width = 0
+        rows: list[list[str | None]] = []
+        numbers: list[int] = []
+        problems: list[str | None] = []
+        for number, line in enumerate(text, start=1):
+            stripped = line.rstrip("\r\n")
+            if stripped.startswith("#Fields:"):
+                names = stripped.removeprefix("#Fields:").split()
+                places, width = [names.index(name) if name in names else None for name in columns], len(names)
+            if not stripped or stripped.startswith("#"):
+                continue
+            landed.replaced += "\ufffd" in stripped
+            found = stripped.split(format_.delimiter)
+            fits = len(found) == width
+            problems.append(None if fits else "number of fields" if width else "no #Fields line before it")
+            rows.append([found[at] if fits and at is not None else None for at in places] + [stripped])
+            numbers.append(number)
+            if len(rows) == BATCH:
+                landed.records += len(rows)
+                yield _named([*columns, TEXT], rows, numbers, problems)
+                rows, numbers, problems = [], [], []
+        landed.records += len(rows)
+        yield _named([*columns, TEXT], rows, numbers, problems)
+
+
+def _named(
+    names: list[str], rows: list[list[str | None]], numbers: list[int], problems: list[str | None]
+) -> pa.RecordBatch:
+    values = zip(*rows, strict=True) if rows else ([] for _ in names)
+    return _table({name: list(column) for name, column in zip(names, values, strict=True)}, numbers, problems)
+
+
 def _csv(file: Path, format_: Format, columns: Sequence[str], landed: Landed) -> Iterator[pa.RecordBatch]:
     csv.field_size_limit(1 << 30)
     with _opened(file, format_.encoding, "") as text:
@@ -145,6 +204,7 @@ def _csv(file: Path, format_: Format, columns: Sequence[str], landed: Landed) ->
             delimiter=format_.delimiter,
             quotechar=format_.quote,
             quoting=csv.QUOTE_MINIMAL if format_.quote else csv.QUOTE_NONE,
+            escapechar=format_.escape,
         )
         names = _header(file, format_, columns, reader) if format_.header else list(columns)
         rows: list[list[str]] = []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from journeymining.ingest.readers import FILE, LINE, PROBLEM, TEXT
 from journeymining.ingest.specs import Carry, Collapse, Lookup, Member
-from journeymining.ingest.values import CONVERSIONS, identifier, literal, number_sql, pair_sql
+from journeymining.ingest.values import CONVERSIONS, identifier, json_path, literal, number_sql, pair_sql, path_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -52,6 +52,8 @@ def _when(rule: Value, sql: str) -> str:
 
 def _guarded(rule: Value) -> str:
     sql = _origin(rule)
+    if rule.path:
+        sql = path_sql(sql, rule.path)
     if rule.pair:
         sql = pair_sql(sql, rule.pair)
     for name in rule.convert:
@@ -66,7 +68,14 @@ def _guarded(rule: Value) -> str:
 def _origin(rule: Value) -> str:
     if rule.constant is not None:
         return literal(rule.constant)
-    fields = [column(field) for field in rule.field]
+    return origin_sql(rule.field, rule.join)
+
+
+def origin_sql(names: Sequence[str], join: str | None) -> str:
+    """Return SQL of the first of some fields that is not empty, or of all of them with a text between."""
+    fields = [column(name) for name in names]
+    if join is not None:
+        return f"({f' || {literal(join)} || '.join(fields)})"
     return fields[0] if len(fields) == 1 else f"coalesce({', '.join(fields)})"
 
 
@@ -118,8 +127,35 @@ def fields_sql(stream: Stream, raw: str, available: Sequence[str], config: Sourc
     unreadable = f"CASE WHEN NOT ({readable}) THEN {literal(_unreadable(stream))} END"
     return (
         f"SELECT {FILE}, {LINE}, coalesce({PROBLEM}, {unreadable}) AS {PROBLEM}, {', '.join(items)} "
-        f"FROM (SELECT *{parsed} FROM {raw})"
+        f"FROM {_unfolded(stream, f'(SELECT *{parsed} FROM {raw})')}"
     )
+
+
+def _unfolded(stream: Stream, base: str) -> str:
+    """Return a query with a row for every member of the lists, or one row where a list is empty or absent."""
+    for name, path in stream.unfold.items():
+        node, inner = _node(stream, path)
+        members = f"CAST(json_extract({node}, {literal(json_path(inner) + '[*]')}) AS JSON[])"
+        kept = f"CASE WHEN len({members}) > 0 THEN {members} ELSE [CAST(NULL AS JSON)] END"
+        base = (
+            f"(SELECT * EXCLUDE (_members), unnest(_members) AS {_member_of(name)}, "
+            f"unnest(range(1, len(_members) + 1)) AS {_place_of(name)} FROM (SELECT *, {kept} AS _members FROM {base}))"
+        )
+    return base
+
+
+def _member_of(name: str) -> str:
+    return identifier(f"u:{name}")
+
+
+def _place_of(name: str) -> str:
+    return identifier(f"n:{name}")
+
+
+def _node(stream: Stream, path: str) -> tuple[str, str]:
+    """Return the JSON that a path starts in, the record or a member of a list, and the rest of the path."""
+    first, _, rest = path.partition(".")
+    return (_member_of(first), rest) if first in stream.unfold else ("_parsed", path)
 
 
 def _unreadable(stream: Stream) -> str:
@@ -130,7 +166,7 @@ def _unreadable(stream: Stream) -> str:
 
 def _field(stream: Stream, name: str, place: int, wanted: str, available: Sequence[str]) -> str:
     format_ = stream.format
-    if format_.type in {"csv", "parquet"}:
+    if format_.type in {"csv", "parquet", "w3c"}:
         return identifier(wanted) if wanted in available else "CAST(NULL AS VARCHAR)"
     if format_.pattern is not None:
         return f"_parsed[{literal(name)}]"
@@ -138,21 +174,20 @@ def _field(stream: Stream, name: str, place: int, wanted: str, available: Sequen
         return f"_parsed[{place}]"
     origin = stream.fields[name] if isinstance(stream.fields, dict) else name
     if isinstance(origin, Member):
-        return _member(origin)
-    return f"json_extract_string(_parsed, {literal(_json_path(wanted if wanted != name else origin))})"
+        return _member(stream, origin)
+    node, path = _node(stream, wanted if wanted != name else origin)
+    if path == "#":
+        return f"CASE WHEN {node} IS NOT NULL THEN CAST({_place_of(origin.partition('.')[0])} AS VARCHAR) END"
+    return f"json_extract_string({node}, {literal(json_path(path))})"
 
 
-def _json_path(dotted: str) -> str:
-    steps = "".join(f'."{step}"' for step in dotted.replace('"', "").split("."))
-    return f"${steps}"
-
-
-def _member(member: Member) -> str:
+def _member(stream: Stream, member: Member) -> str:
+    node, path = _node(stream, member.list)
     found = (
-        f"list_filter(CAST(json_extract(_parsed, {literal(_json_path(member.list) + '[*]')}) AS JSON[]), "
-        f"lambda item: json_extract_string(item, '$.key') = {literal(member.key)})[1]"
+        f"list_filter(CAST(json_extract({node}, {literal(json_path(path) + '[*]')}) AS JSON[]), "
+        f"lambda item: json_extract_string(item, {literal(json_path(member.name))}) = {literal(member.key)})[1]"
     )
-    parts = [f"json_extract_string({found}, {literal(_json_path(path))})" for path in member.value]
+    parts = [f"json_extract_string({found}, {literal(json_path(path))})" for path in member.value]
     return parts[0] if len(parts) == 1 else f"coalesce({', '.join(parts)})"
 
 
@@ -212,7 +247,12 @@ def carry_sql(base: str, carry: Mapping[str, Carry]) -> str:
 
 def collapse_sql(base: str, rule: Collapse, fields: Sequence[str]) -> str:
     """Return a query with one record per group: the fields of its first record, but for those the rule names."""
-    order = [f"coalesce({number_sql(column(field))}, 1e300)" for field in rule.first_by]
+    # Numbers by their size; texts that are none, such as ISO times, as they are.
+    limit, choose = ("-1e300", "arg_max") if rule.last_by else ("1e300", "arg_min")
+    order = [
+        f"coalesce({number_sql(column(field))}, {limit}), coalesce({column(field)}, '')"
+        for field in rule.last_by or rule.first_by
+    ]
     place = f"({', '.join([*order, FILE, LINE])})"
     packed = ", ".join(f"{identifier(name)} := {column(name)}" for name in fields)
     group = value_sql([rule.by])
@@ -223,7 +263,7 @@ def collapse_sql(base: str, rule: Collapse, fields: Sequence[str]) -> str:
     chosen = dict(zip(rule.largest, largest, strict=True))
     for name, text in rule.prefer.items():
         any_has = f"bool_or({column(name)} IS NOT DISTINCT FROM {literal(text)})"
-        chosen[name] = f"CASE WHEN {any_has} THEN {literal(text)} ELSE arg_min({column(name)}, {place}) END"
+        chosen[name] = f"CASE WHEN {any_has} THEN {literal(text)} ELSE {choose}({column(name)}, {place}) END"
     extra = "".join(f", {sql} AS {identifier(f'g:{name}')}" for name, sql in chosen.items())
     items = ", ".join(
         f"{identifier(f'g:{name}')} AS {column(name)}"
@@ -232,7 +272,7 @@ def collapse_sql(base: str, rule: Collapse, fields: Sequence[str]) -> str:
         for name in fields
     )
     grouped = (
-        f"SELECT arg_min(struct_pack(_file := {FILE}, _line := {LINE}, {packed}), {place}) AS _first{extra} "
+        f"SELECT {choose}(struct_pack(_file := {FILE}, _line := {LINE}, {packed}), {place}) AS _first{extra} "
         f"FROM ({base}) WHERE {PROBLEM} IS NULL AND {group} IS NOT NULL GROUP BY {group}"
     )
     alone = ", ".join(column(name) for name in fields)

@@ -9,15 +9,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from journeymining.exceptions import InputError, SpecError, did_you_mean
+from journeymining.ingest.formats import Format, Text, Texts  # noqa: TC001  (pydantic reads them at run time)
 from journeymining.ingest.specs import (
     COLUMNS,
     Connector,
-    Format,
     IdentifierValue,
     Kind,
     Stream,
-    Text,
-    Texts,
     Time,
     Value,
 )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from journeymining.documents import load_yaml, validate
 from journeymining.exceptions import SpecError, did_you_mean
+from journeymining.ingest.formats import Format, Strict, Text, Texts, listed
 from journeymining.ingest.values import CONVERSIONS
 
 if TYPE_CHECKING:
@@ -22,26 +23,6 @@ COLUMNS = ("channel", "topic", "resource", "initiator", "status", "direction")
 
 NUMBERS = ("duration", "value")
 
-
-class Strict(BaseModel):
-    """A part of a connector file: unknown keys are errors, nothing changes after it was read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _listed(given: Any) -> Any:
-    return given if isinstance(given, list | tuple) or given is None else [given]
-
-
-def _text(given: Any) -> Any:
-    # Written as YAML people write it: 0, 5 and true mean the texts that files hold.
-    if isinstance(given, bool):
-        return str(given).lower()
-    return str(given) if isinstance(given, int | float) else given
-
-
-Text = Annotated[str, BeforeValidator(_text)]
-Texts = Annotated[tuple[Text, ...], BeforeValidator(_listed)]
 When = dict[str, Texts]
 """Field -> texts, one of which it must be. All fields must agree."""
 
@@ -51,6 +32,10 @@ class Value(Strict):
 
     constant: Text | None = None
     field: Texts = ()
+    join: str | None = None
+    """All fields instead of the first, with this between them; nothing where one is empty."""
+    path: str | None = None
+    """Of a text that is JSON: what is at this path, such as ``page.url`` or ``phones.0``."""
     pair: str | None = None
     """Of a text like ``a=1; b=2``: the value of this name."""
     convert: Texts = ()
@@ -67,6 +52,8 @@ class Value(Strict):
     def _one_origin(self) -> Value:
         if (self.constant is None) == (not self.field):
             raise ValueError("a value needs either 'field' or 'constant'")
+        if self.join is not None and len(self.field) < 2:
+            raise ValueError("'join' says what stands between several fields: there is one")
         if self.otherwise is not None and self.map is None:
             raise ValueError("'otherwise' says what a text becomes that is not in the 'map': there is no 'map'")
         unknown = [name for name in self.convert if name not in CONVERSIONS]
@@ -91,19 +78,21 @@ class NumberValue(Value):
 
 
 def _values(given: Any) -> Any:
-    return [{"constant": one} if isinstance(one, str | int | float) else one for one in _listed(given)]
+    return [{"constant": one} if isinstance(one, str | int | float) else one for one in listed(given)]
 
 
 Rules = Annotated[tuple[Value, ...], BeforeValidator(_values)]
 """One value or a list of them: the first that applies and is not empty. A plain text is a constant."""
 NumberRules = Annotated[tuple[NumberValue, ...], BeforeValidator(_values)]
-IdentifierRules = Annotated[tuple[IdentifierValue, ...], BeforeValidator(_listed)]
+IdentifierRules = Annotated[tuple[IdentifierValue, ...], BeforeValidator(listed)]
 
 
 class Time(Strict):
     """How a text becomes an instant."""
 
     field: Texts
+    join: str | None = None
+    """All fields instead of the first, with this between them: a date and a time."""
     form: Literal["iso", "epoch", "clf", "pattern"] = "iso"
     """ISO 8601; seconds since 1970; ``22/Nov/2026:03:41:15 +0100``; or a pattern of strptime."""
     unit: Literal["s", "ms", "us"] = "s"
@@ -160,34 +149,14 @@ class Survey(Strict):
     answered_at: Time | None = None
 
 
-class Format(Strict):
-    """How a file is written."""
-
-    type: Literal["csv", "json_lines", "lines", "parquet"]
-    header: bool = True
-    delimiter: str = Field(default=",", min_length=1, max_length=1)
-    quote: str | None = Field(default='"', max_length=1)
-    encoding: str = "utf-8"
-    nulls: tuple[str, ...] = ("",)
-    """Texts that mean: nothing."""
-    pattern: str | None = None
-    """Of lines: a regular expression whose named groups are the fields."""
-    separator: str | None = Field(default=None, min_length=1)
-    """Of lines: what stands between the fields."""
-
-    @model_validator(mode="after")
-    def _lines_are_split_somehow(self) -> Format:
-        if (self.type == "lines") != ((self.pattern is None) != (self.separator is None)):
-            raise ValueError("'type: lines' needs either 'pattern' or 'separator', and other types neither")
-        return self
-
-
 class Member(Strict):
     """A field inside a JSON list of keys and values, such as the parameters of an event."""
 
     list: str
     key: str
     value: Texts
+    name: str = "key"
+    """Where a member says what it is called."""
 
 
 class Carry(Strict):
@@ -213,7 +182,9 @@ class Collapse(Strict):
 
     by: Value
     first_by: Texts = ()
-    """Fields (numbers) that say which record is first."""
+    """Fields (numbers, or texts that sort as they are) that say which record is first."""
+    last_by: Texts = ()
+    """Likewise, but the last one counts: the newest version of a record. Takes the place of ``first_by``."""
     prefer: dict[str, Text] = Field(default_factory=dict)
     """Field -> the text it has if any record has it."""
     largest: Texts = ()
@@ -226,6 +197,9 @@ class Stream(Columns):
     files: Texts = ("*",)
     """Patterns of the names of its files in a folder."""
     format: Format
+    unfold: dict[str, str] = Field(default_factory=dict)
+    """Lists inside a JSON record whose members are the records: name -> path, which may begin with a name before it;
+    ``name.#`` is the place of a member."""
     fields: tuple[str, ...] | dict[str, str | Member]
     key: Literal["content"] | tuple[str, ...] = "content"
     """Fields that identify a record; ``content``: the whole record, and which of equal ones in its file it is."""
@@ -252,6 +226,14 @@ class Stream(Columns):
         """Names that rules may use."""
         taken = [name for lookup in self.lookups.values() for name in lookup.take]
         return (*self.names, *taken, *self.carry, *self.values)
+
+    @model_validator(mode="after")
+    def _members_are_told_apart(self) -> Stream:
+        if self.unfold and self.format.type != "json_lines":
+            raise ValueError("'unfold' is for lists inside JSON: 'type: json_lines'")
+        if self.unfold and self.key == "content":
+            raise ValueError("'unfold' needs a 'key': fields that tell the members of a list apart")
+        return self
 
     @model_validator(mode="after")
     def _kinds_are_known(self) -> Stream:
@@ -312,7 +294,7 @@ def read_connector(path: str | Path) -> Connector:
     return connector
 
 
-_NAMES_FIELDS = {"field", "present", "bots", "order", "key", "by", "first_by", "largest"}
+_NAMES_FIELDS = {"field", "present", "bots", "order", "key", "by", "first_by", "last_by", "largest"}
 _KEYS_ARE_FIELDS = {"when", "prefer", "match"}
 
 
@@ -325,7 +307,7 @@ def _references(node: Any, place: tuple[Key, ...]) -> Iterator[tuple[tuple[Key, 
         return
     for key, inner in node.items():
         here = (*place, key)
-        if key in {"fields", "format", "map", "take"}:
+        if key in {"fields", "format", "map", "take", "unfold"}:
             continue
         if key in _NAMES_FIELDS and not isinstance(inner, dict):
             texts = inner if isinstance(inner, list) else [inner]

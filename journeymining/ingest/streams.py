@@ -181,6 +181,10 @@ def _map_stream(source: Source, name: str, stream: Stream, fields: Mapping[str, 
                 counts["linking_records" if kind == "records" else kind] += rows
         lost.update(_lost(source, judged))
         counts["identifiers"] += _write(source, name, kind, stream, judged)
+        if kind == "surveys":
+            # Whom nobody heard of was asked all the same: without them there is no response rate.
+            silent = f"SELECT count(*) FROM {judged} WHERE _group = 'kept' AND value IS NULL"
+            counts["unanswered"] = source.rows(silent)[0][0]
         if kind == "events":
             counts["records_without_event"] = _without_event(source, records, judged)
             counts["time_rules"] = _time_rules(source, judged)
@@ -207,16 +211,18 @@ def _convert(source: Source, records: str, name: str, stream: Stream) -> None:
 def _judge(source: Source, name: str, kind: str, query: str) -> str:
     """Say of all candidates of a table what becomes of them: a view with ``_group`` and ``_reason``."""
     stream = source.connector.streams[name]
-    candidates = source.store(f"candidates-{kind}-{name}", query)
+    source.store(f"candidates-{kind}-{name}", query)
+    stored = literal(str(source.parquet(f"candidates-{kind}-{name}")))
+    # The row of a candidate tells it apart: several may come from one line.
+    candidates = f"(SELECT * RENAME (file_row_number AS _row) FROM read_parquet({stored}, file_row_number = true))"
     bots, bot = "", "false"
     if kind == "events" and stream.bots and source.config.bots == "drop":
         bots, bot = "LEFT JOIN bots ON bots.text = _agent", "bots.converted IS NOT NULL"
     filtered = "_filtered" if kind == "events" else "CAST(NULL AS VARCHAR)"
-    answered = "_reason = 'no answer'" if kind == "surveys" else "false"
-    out = f"CASE WHEN {bot} THEN 'bot' WHEN {answered} THEN 'no answer' ELSE {filtered} END"
+    out = f"CASE WHEN {bot} THEN 'bot' ELSE {filtered} END"
     judged = f"SELECT c.*, {out} AS _out FROM {candidates} AS c {bots}"
     _mark_duplicates(source, judged if kind != "records" else f"SELECT * FROM ({judged}) WHERE false")
-    again = "d.event_id IS NOT NULL"
+    again = "d._row IS NOT NULL"
     return source.view(
         f"judged-{kind}-{name}",
         f"""
@@ -224,7 +230,7 @@ def _judge(source: Source, name: str, kind: str, query: str) -> str:
             CASE WHEN _out IS NOT NULL THEN _out WHEN {again} THEN 'duplicate' ELSE _reason END AS _reason,
             CASE WHEN _out IS NOT NULL OR {again} THEN 'left out' WHEN _reason IS NOT NULL THEN 'rejected'
                 ELSE 'kept' END AS _group
-        FROM ({judged}) AS j LEFT JOIN duplicates AS d USING (event_id, {FILE}, {LINE})""",
+        FROM ({judged}) AS j LEFT JOIN duplicates AS d USING (_row)""",
     )
 
 
@@ -234,11 +240,11 @@ def _mark_duplicates(source: Source, judged: str) -> None:
     The same record twice (a file copied, an export repeated) is one event: the first in the order of files. Repeated
     ids are few, so they are found by a short hash first, which fits into memory where the ids would not.
     """
-    good = f"SELECT event_id, {FILE}, {LINE} FROM ({judged}) WHERE _out IS NULL AND _reason IS NULL"
+    good = f"SELECT event_id, {FILE}, {LINE}, timestamp, _row FROM ({judged}) WHERE _out IS NULL AND _reason IS NULL"
     repeated = f"SELECT hash(event_id) AS h FROM ({good}) GROUP BY h HAVING count(*) > 1"
-    number = f"row_number() OVER (PARTITION BY event_id ORDER BY {FILE}, {LINE})"
+    number = f"row_number() OVER (PARTITION BY event_id ORDER BY {FILE}, {LINE}, timestamp, _row)"
     source.db.execute(f"""
-        CREATE OR REPLACE TABLE duplicates AS SELECT event_id, {FILE}, {LINE} FROM ({good}) AS g
+        CREATE OR REPLACE TABLE duplicates AS SELECT _row FROM ({good}) AS g
         SEMI JOIN ({repeated}) AS r ON hash(g.event_id) = r.h QUALIFY {number} > 1""")
 
 
@@ -337,7 +343,7 @@ def _write_unreadable(source: Source, name: str, records: str) -> None:
 
 
 def _without_event(source: Source, records: str, judged: str) -> int:
-    query = f"""SELECT count(*) FROM {records} WHERE {PROBLEM} IS NULL
+    query = f"""SELECT count(DISTINCT ({FILE}, {LINE})) FROM {records} WHERE {PROBLEM} IS NULL
         AND ({FILE}, {LINE}) NOT IN (SELECT DISTINCT ({FILE}, {LINE}) FROM {judged})"""
     return int(source.rows(query)[0][0])
 

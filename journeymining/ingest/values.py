@@ -75,9 +75,12 @@ def _json_members(sql: str) -> str:
 
 CONVERSIONS: dict[str, Callable[[str], str]] = {
     "asterisk_epoch": _asterisk_epoch,
+    "before_comma": lambda sql: f"nullif(trim(split_part({sql}, ',', 1)), '')",
+    "decode_url": lambda sql: f"url_decode({sql})",
     "host_path": _host_path,
     "http_status": _http_status,
     "lower": lambda sql: f"lower({sql})",
+    "plus_is_space": lambda sql: f"replace({sql}, '+', ' ')",
     "request": _request,
     "snake_case": _snake_case,
     "sorted_members": _json_members,
@@ -90,7 +93,9 @@ CONVERSIONS: dict[str, Callable[[str], str]] = {
 without scheme, host, query and fragment, e-mail addresses in it masked. ``host_path``: the same of an URL written
 without scheme. ``request``: method and path of the first line of an HTTP request; null where it has no known method.
 ``http_status``: ok for 1xx to 3xx, failed for 4xx and 5xx. ``snake_case``: a name as `lower_case_words`.
-``sorted_members``: the members of a JSON list in alphabetical order.
+``sorted_members``: the members of a JSON list in alphabetical order. ``decode_url``: ``%20`` and the like as the
+characters they stand for. ``plus_is_space``: a space for every ``+``. ``before_comma``: what stands before the first
+comma.
 """
 
 
@@ -99,6 +104,23 @@ def pair_sql(sql: str, name: str) -> str:
     pattern = rf"(?:^|[;,&\s]){re.escape(name)}=([^;,&\s]*)"
     found = f"nullif(regexp_extract({sql}, {literal(pattern)}, 1), '')"
     return f"CASE WHEN contains({sql}, '=') THEN {found} ELSE {sql} END"
+
+
+def path_sql(sql: str, path: str) -> str:
+    """Return SQL for what a text that is JSON has at a path; null where the text is none or has nothing there."""
+    return f"CASE WHEN json_valid({sql}) THEN json_extract_string({sql}, {literal(json_path(path))}) END"
+
+
+def json_path(dotted: str) -> str:
+    """Write a path of names and places in lists as a JSON path.
+
+    Examples
+    --------
+    >>> json_path("phones.0.number")
+    '$."phones"[0]."number"'
+    """
+    steps = dotted.replace('"', "").split(".")
+    return "$" + "".join(f"[{step}]" if step.isdecimal() else f'."{step}"' for step in steps if step)
 
 
 def number_sql(sql: str) -> str:
