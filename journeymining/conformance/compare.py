@@ -44,6 +44,16 @@ class Compared:
         """Trace fitness per path: 1 - cost / worst cost; 1 for a path that cannot go wrong."""
         return _share_left(self.alignments.upper, self.worst)
 
+    @property
+    def departs(self) -> NDArray[np.bool_]:
+        """Whether each path has an event or a visible model step alone."""
+        found = self.alignments
+        visible = np.array([label is not None for label in self.net.labels], dtype=np.bool_)
+        alone = (found.kind == LOG) | ((found.kind == MODEL) & visible[found.transition])
+        total = np.concatenate([[0], np.cumsum(alone)])
+        departs: NDArray[np.bool_] = total[found.offsets[1:]] > total[found.offsets[:-1]]
+        return departs
+
 
 def compare(
     log: PreparedLog,

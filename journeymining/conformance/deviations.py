@@ -105,7 +105,9 @@ def deviations_of(
             if index not in paired
         ]
     if phases:
-        found += _bounces(moves, activities, phases, phase_names, paired)
+        # What may happen at any time is no way back.
+        bound = {name: phase for name, phase in phases.items() if name not in anywhere}
+        found += _bounces(moves, activities, bound, phase_names, paired)
     if closed:
         found += _dead_end(moves, activities, labels, paired)
     return [deviation for _, deviation in sorted(found)]

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from journeymining.conformance.alignment import LOG
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -86,15 +84,16 @@ def precision(compared: Compared, journeys: NDArray[np.int64]) -> float:
     taken: dict[int, set[str]] = defaultdict(set)
     states: dict[int, set[int]] = defaultdict(set)
     number: dict[tuple[int, str], int] = {}
+    steps, offsets = found.transition.tolist(), found.offsets.tolist()
     for path, count in enumerate(journeys.tolist()):
         node, state = 0, 0
         weight[node] += count
         states[node].add(state)
-        for move in found.moves(path):
-            if move.kind == LOG:
+        for step in steps[offsets[path] : offsets[path + 1]]:
+            if step < 0:
                 continue
-            label = net.labels[move.transition]
-            state = following[state, move.transition]
+            label = net.labels[step]
+            state = following[state, step]
             if label is None:
                 continue
             taken[node].add(label)

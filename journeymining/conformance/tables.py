@@ -16,7 +16,9 @@ from journeymining.conformance.scope import COMPLETE, OPEN, STANDS
 from journeymining.proportions import wilson
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
 
     from journeymining.conformance.compare import Compared
     from journeymining.conformance.design import Design
@@ -56,22 +58,32 @@ def variant_table(paths: Paths, activities: list[list[str]], compared: Compared 
     table["cost"], table["cost_at_most"], table["fitness"] = found.cost, found.upper, compared.fitness
     table["move_log_fitness"], table["move_model_fitness"] = move_fitness(compared, paths)
     scores, coverage, pending = [], [], []
+    must = {state: {compared.labels[label] for label in np.flatnonzero(column)} for state, column in _columns(compared)}
+    departs = compared.departs.tolist()
     for number, path in enumerate(activities):
-        right, against = order_score(found.moves(number), path, compared.net.labels)
+        right, against = len(path) * (len(path) - 1) // 2, 0
+        if departs[number]:
+            right, against = order_score(found.moves(number), path, compared.net.labels)
         scores.append((right - against) / (right + against) if right + against else np.nan)
         if compared.graph is None:
             coverage.append(np.nan)
             pending.append("")
             continue
         state = int(found.state[number])
-        waiting = {compared.labels[label] for label in np.flatnonzero(compared.must[:, state])}
-        waiting = waiting if paths.stands[number] != COMPLETE else set()
-        asked = {compared.labels[label] for label in np.flatnonzero(compared.must[:, 0])} - waiting
+        waiting = must[state] if paths.stands[number] != COMPLETE else set()
+        asked = must[0] - waiting
         coverage.append(len(asked & set(path)) / len(asked) if asked else np.nan)
         pending.append("; ".join(sorted(waiting)) if paths.stands[number] == OPEN else "")
     table["order_score"], table["coverage"] = scores, coverage
     table["pending"] = pd.Series(pending, dtype=str)
     return table
+
+
+def _columns(compared: Compared) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+    """Return, for the states that paths end in and the first, which labels must still come."""
+    if compared.graph is not None:
+        for state in {0, *compared.alignments.state.tolist()}:
+            yield state, compared.must[:, state]
 
 
 def path_deviations(
@@ -82,7 +94,8 @@ def path_deviations(
     if compared is not None:
         order = {name: number for number, name in enumerate(design.phases)}
         phases = {name: order[one.phase] for name, one in design.touchpoints.items() if one.phase in order}
-        for number, path in enumerate(activities):
+        for number in np.flatnonzero(compared.departs).tolist():
+            path = activities[number]
             found = deviations_of(
                 compared.alignments.moves(number),
                 path,

@@ -108,6 +108,12 @@ def test_falling_back_to_an_earlier_phase_is_bounced_back(check, said):
     ]
 
 
+def test_what_may_happen_at_any_time_is_no_way_back(check):
+    found = check(BROADBAND, {"j": ["order", "confirm", "ship", "deliver", "track"]})
+
+    assert found.deviations.empty
+
+
 def test_stopping_early_is_a_dead_end(check, said):
     found = check(BROADBAND, {"j": ["order", "confirm", "ship"]})
 
