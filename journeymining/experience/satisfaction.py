@@ -59,3 +59,47 @@ def top_two_box(answers: pd.Series, *, scale_max: float) -> dict[str, float]:
     low, high = wilson(count, len(values))
     share = count / len(values) if len(values) else float("nan")
     return {"n": len(values), "top": count, "share": share, "low": float(low), "high": float(high)}
+
+
+def satisfaction_table(surveys: pd.DataFrame, *, by: str | None = None, metric: str = "csat") -> pd.DataFrame:
+    """Return the satisfaction of all answers, and of every segment, in bands.
+
+    Parameters
+    ----------
+    surveys : DataFrame, one row per answer
+        Columns ``metric`` and ``value`` (marks of 1 to 10); optionally ``scale_min`` and ``scale_max``, refused unless
+        1 and 10.
+    by : str, optional
+        Column that names the segment of an answer; answers without one are the segment ``(unknown)``.
+
+    Returns
+    -------
+    DataFrame, one row per segment and band
+        ``segment``, ``answers`` (of the segment), ``mean``, then what `satisfaction_bands` returns; first ``all``.
+    """
+    for column in ("metric", "value", *([by] if by else [])):
+        if column not in surveys:
+            raise InputError.missing_column(column, surveys.columns, where="The surveys")
+    answers = surveys[(surveys["metric"] == metric) & surveys["value"].notna()]
+    for column, expected in (("scale_min", 1), ("scale_max", 10)):
+        if column in answers and (answers[column].dropna() != expected).any():
+            found = answers.loc[answers[column].notna() & (answers[column] != expected), column].iloc[0]
+            raise InputError(
+                f"Bands are for marks of 1 to 10; {column} = {found:g} was found. Scales are not converted."
+            )
+    parts = [("all", answers)]
+    if by:
+        names = answers[by].astype("object").where(answers[by].notna(), "(unknown)").astype(str)
+        parts += [(str(name), part) for name, part in answers.groupby(names, sort=True)]
+    return pd.concat(
+        [_bands(name, part["value"]) for name, part in parts],
+        ignore_index=True,
+    )
+
+
+def _bands(name: str, values: pd.Series) -> pd.DataFrame:
+    bands = satisfaction_bands(values)
+    bands.insert(0, "segment", name)
+    bands.insert(1, "answers", len(values))
+    bands.insert(2, "mean", float(values.mean()) if len(values) else float("nan"))
+    return bands

@@ -186,7 +186,7 @@ def _compare(
     k0, n0 = _effective(label[~has], who[~has])
     low, high = wilson(k1, n1)
     difference, difference_low, difference_high = newcombe(k1, n1, k0, n0)
-    others = linked.journeys.lengths[train] - table.own[place] * has
+    others = table.other_events(place, linked.journeys, train)
     edges = np.unique(np.quantile(others, [0.25, 0.5, 0.75]))
     held = difference_of(inside[test], linked.label[test], customers[test]) if inside[test].any() else (math.nan,) * 3
     return {

@@ -322,7 +322,7 @@ def constant_columns(journeys: JourneyFrame) -> set[str]:
             both_missing = np.isnan(values[1:]) & np.isnan(values[:-1])
             changes[name] = (values[1:] != values[:-1]) & ~both_missing
     for name, change in changes.items():
-        if len(np.unique(owner[change & same])) <= MOST_CHANGED * longer:
+        if int((np.bincount(owner[change & same], minlength=1) > 0).sum()) <= MOST_CHANGED * longer:
             found.add(name)
     return found
 
@@ -331,8 +331,9 @@ def _levels(journeys: JourneyFrame, name: str) -> list[str]:
     """Return the values that enough journeys have, in the order of their codes, and one for the others."""
     column = journeys.coded[name]
     known = column.codes >= 0
-    pairs = np.unique(np.stack([column.codes[known].astype(np.int64), journeys.row[known]]), axis=1)
-    sizes = np.bincount(pairs[0], minlength=len(column.levels))
+    # One number per pair of value and journey: sorting numbers is many times faster than sorting pairs.
+    pairs = np.unique(column.codes[known].astype(np.int64) * len(journeys) + journeys.row[known])
+    sizes = np.bincount(pairs // max(len(journeys), 1), minlength=len(column.levels))
     return [level for level, size in zip(column.levels, sizes, strict=True) if size >= RARE] + ["(rare)"]
 
 

@@ -71,7 +71,7 @@ def strict_split(linked: LinkedOutcome, *, train_share: float = 0.8) -> tuple[Sp
     Returns
     -------
     split : Split
-        ``embargo`` counts the training journeys that had shown nothing yet.
+        ``embargo`` counts the training journeys that had shown nothing yet. Customers of the test side do not train.
     linked : LinkedOutcome
         With the later events of training journeys removed.
 
@@ -88,7 +88,8 @@ def strict_split(linked: LinkedOutcome, *, train_share: float = 0.8) -> tuple[Sp
     in_train[train] = True
     shown = journeys.keep_events(~in_train[journeys.row] | (journeys.time < cut))
     seen = shown.lengths[train] > 0
-    split = Split(train[seen], test, "strict", cut, int((~seen).sum()), 0)
+    apart = ~np.isin(journeys.customer_id[train].astype(str), journeys.customer_id[test].astype(str))
+    split = Split(train[seen & apart], test, "strict", cut, int((~seen).sum()), int((seen & ~apart).sum()))
     check_disjoint(split.train, split.test, journeys.customer_id)
     return split, replace(linked, journeys=shown)
 

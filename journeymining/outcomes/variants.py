@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -30,22 +30,36 @@ GAP = 2
 """How many events may lie between two items of a subsequence."""
 
 
+Own: TypeAlias = "int | tuple[str, int]"
+
+EVENTS_OF_DEVIATIONS = {"ad_hoc": 1, "repeated": 1, "bounced_back": 1, "missing": -1}
+"""Events that a journey has more, or less, because it deviates."""
+
+
 @dataclass(frozen=True, eq=False)
 class Memberships:
     """Which journey has which pattern.
 
     ``has`` is journeys x patterns (0 or 1); ``asked`` says for which journeys the question arises (None: all);
-    ``own`` is how many events a pattern brings along itself.
+    ``own`` is how many events a pattern brings along itself: a number, or the column and code of those events.
     """
 
     level: list[str]
     pattern: list[str]
     has: sparse.csc_array
     asked: list[NDArray[np.bool_] | None]
-    own: list[int]
+    own: list[Own]
 
     def __len__(self) -> int:
         return len(self.pattern)
+
+    def other_events(self, place: int, journeys: JourneyFrame, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return how many events the journeys have besides those of the pattern: its length must not explain it."""
+        own = self.own[place]
+        if isinstance(own, tuple):
+            events = journeys.coded[own[0]].codes == own[1]
+            return (journeys.lengths - np.bincount(journeys.row[events], minlength=len(journeys)))[rows]
+        return journeys.lengths[rows] - own * self.column(place)[rows]
 
     def column(self, place: int) -> NDArray[np.bool_]:
         """Return which journeys have the pattern."""
@@ -196,7 +210,9 @@ def _flag_patterns(journeys: JourneyFrame) -> Memberships:
     names = [str(name) for name in flags.columns]
     values = [flags[name] for name in flags.columns]
     asked = [None if column.notna().all() else column.notna().to_numpy() for column in values]
-    return _columns("deviation", names, [_as_bool(column) for column in values], asked, len(journeys))
+    table = _columns("deviation", names, [_as_bool(column) for column in values], asked, len(journeys))
+    table.own[:] = [EVENTS_OF_DEVIATIONS.get(name, 0) for name in names]
+    return table
 
 
 def _as_bool(column: pd.Series) -> NDArray[np.bool_]:
@@ -217,7 +233,7 @@ def _channel_patterns(journeys: JourneyFrame) -> Memberships:
         masks.append(np.bincount(row[channel.codes == code], minlength=n) > 0)
     table = _columns("channel", names, masks, [None] * len(names), n)
     # A forced switch is a failure and what follows it.
-    table.own[0] = 2
+    table.own[:] = [2, 0, *(("channel", code) for code in range(len(channel.levels)))]
     return table
 
 
@@ -244,7 +260,8 @@ def _activity_patterns(journeys: JourneyFrame) -> Memberships:
     shape = (len(paths), len(journeys.activities))
     has = sparse.csr_array((ones, where), shape=shape)[number]
     names = list(journeys.activities)
-    return Memberships(["activity"] * len(names), names, has.tocsc(), [None] * len(names), [1] * len(names))
+    own: list[Own] = [("activity", code) for code in range(len(names))]
+    return Memberships(["activity"] * len(names), names, has.tocsc(), [None] * len(names), own)
 
 
 def _sequence_patterns(journeys: JourneyFrame, train: NDArray[np.int64], floor: int, limit: int) -> list[Memberships]:
