@@ -7,22 +7,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from journeymining.conformance.bpmn_joins import side_way, structured_join
+from journeymining.conformance.bpmn_source import (
+    GATEWAYS,
+    LOOPS,
+    NODES,
+    SUBPROCESSES,
+    TASKS,
+    choose_process,
+    label_of,
+    lanes_of,
+    unchecked_of,
+)
 from journeymining.conformance.petri import NetBuilder
 from journeymining.conformance.pnml import children, local, parse_xml
-from journeymining.exceptions import InputError, UsageError, did_you_mean
+from journeymining.exceptions import InputError, UsageError
 
 if TYPE_CHECKING:
     from journeymining.conformance.design import Design
 
-TASKS = {
-    "task", "userTask", "serviceTask", "sendTask", "receiveTask", "manualTask", "scriptTask", "businessRuleTask",
-    "callActivity",
-}  # fmt: skip
-SUBPROCESSES = {"subProcess", "transaction", "adHocSubProcess"}
-EVENTS = {"startEvent", "endEvent", "intermediateCatchEvent", "intermediateThrowEvent", "boundaryEvent"}
-GATEWAYS = {"exclusiveGateway", "parallelGateway", "inclusiveGateway", "eventBasedGateway", "complexGateway"}
-NODES = TASKS | SUBPROCESSES | EVENTS | GATEWAYS
-LOOPS = {"standardLoopCharacteristics", "multiInstanceLoopCharacteristics"}
 MOST_WAYS = 8
 MOST_ENDS = 20
 """How many ways at once may come to an end; a process is over when all have."""
@@ -84,11 +86,13 @@ def read_bpmn(path: str | Path, *, process: str | None = None, lanes: str = "act
     if lanes not in {"actor", "channel"}:
         raise UsageError(f"lanes is '{lanes}'; it is 'actor' or 'channel'.")
     root = parse_xml(path)
-    chosen = _choose(root, str(path), process)
+    chosen = choose_process(root, str(path), process)
     reading = _Reading(str(path))
-    reading.lanes = _lanes(chosen)
+    reading.lanes = lanes_of(chosen)
     _add_container(reading, chosen, "begin", "done", top=True)
-    _list_unchecked(root, chosen, reading)
+    unchecked, notes = unchecked_of(root, chosen)
+    reading.unchecked += unchecked
+    reading.notes += notes
     idle = {f"free_{event}": 1 for event in sorted(reading.free)}
     net = reading.build.net(
         initial={"begin": 1, **idle},
@@ -107,43 +111,6 @@ def read_bpmn(path: str | Path, *, process: str | None = None, lanes: str = "act
     from dataclasses import replace
 
     return replace(design, touchpoints=touchpoints, actors=actors)
-
-
-def _choose(root: Any, path: str, wanted: str | None) -> Any:
-    """Return the process that is meant."""
-    if local(root) != "definitions":
-        raise InputError(f"{path}: not BPMN 2.0; its first element is '{local(root)}', not 'definitions'.")
-    processes = [one for one in children(root, "process") if any(local(child) in NODES for child in one)]
-    names = {one.get("id"): one.get("name") or "" for one in processes}
-    for participant in root.iter():
-        if local(participant) == "participant" and participant.get("processRef") in names:
-            names[participant.get("processRef")] = participant.get("name") or names[participant.get("processRef")]
-    said = ", ".join(
-        f"'{identity}'" + (f" ({' '.join(name.split())})" if name else "") for identity, name in names.items()
-    )
-    if wanted is not None:
-        for one in processes:
-            if wanted in {one.get("id"), one.get("name"), names[one.get("id")]}:
-                return one
-        raise InputError(f"{path}: no process '{wanted}'.{did_you_mean(wanted, names)} The file has: {said or 'none'}.")
-    if len(processes) != 1:
-        problem = "the file has several processes" if processes else "the file has no process with flow nodes"
-        hint = (
-            f": {said}. Choose one by writing its id behind the file name: {path}#{next(iter(names))}" if names else ""
-        )
-        raise InputError(f"{path}: {problem}{hint}.")
-    return processes[0]
-
-
-def _lanes(process: Any) -> dict[str, str]:
-    """Return the innermost lane per flow node."""
-    found: dict[str, str] = {}
-    for lane in process.iter():
-        if local(lane) == "lane":
-            name = " ".join((lane.get("name") or "").split())
-            # Lanes inside a lane come later in the file, so the innermost one stays.
-            found |= {(one.text or "").strip(): name for one in children(lane, "flowNodeRef") if name}
-    return found
 
 
 def _contents(reading: _Reading, element: Any) -> _Container:
@@ -218,7 +185,7 @@ def _add_node(reading: _Reading, inside: _Container, joins: dict[str, Any], node
     elif kind in SUBPROCESSES:
         _add_subprocess(reading, inside, node, arriving, outs)
     else:
-        label = _label(node)
+        label = label_of(node)
         build.transition(f"{name}_unseen", None, [arriving], outs)
         if label is not None:
             reading.labels.setdefault(label, []).append(name)
@@ -227,7 +194,7 @@ def _add_node(reading: _Reading, inside: _Container, joins: dict[str, Any], node
 
 def _add_activity(reading: _Reading, inside: _Container, node: Any, arriving: str, outs: list[str]) -> None:
     """Add a task: seen once, or as often as its loop marker allows, with its boundary events."""
-    build, name, label = reading.build, node.get("id"), _label(node)
+    build, name, label = reading.build, node.get("id"), label_of(node)
     if label is None:
         reading.notes.append(f"{local(node)} '{name}' has no name: no event of a log can show it")
     else:
@@ -283,9 +250,9 @@ def _add_subprocess(reading: _Reading, inside: _Container, node: Any, arriving: 
         if contents.ends:
             raise reading.refuse(node, "an ad-hoc subprocess with sequence flows cannot be followed")
         for one in contents.nodes.values():
-            if (label := _label(one)) is not None:
+            if (label := label_of(one)) is not None:
                 reading.labels.setdefault(label, []).append(one.get("id"))
-            build.transition(one.get("id"), _label(one), [entry], [entry])
+            build.transition(one.get("id"), label_of(one), [entry], [entry])
         build.transition(f"{name}_enough", None, [entry], [leave])
     else:
         _add_container(reading, node, entry, leave, top=False)
@@ -391,38 +358,3 @@ def _link(node: Any) -> str:
     for one in children(node, "linkEventDefinition"):
         return str(one.get("name") or node.get("name") or "")
     return ""
-
-
-def _label(node: Any) -> str | None:
-    return " ".join((node.get("name") or "").split()) or None
-
-
-def _list_unchecked(root: Any, process: Any, reading: _Reading) -> None:
-    """List what the diagram says and no log shows."""
-    inside = {one.get("id") for one in process.iter() if isinstance(one.tag, str)}
-    conditions = [
-        flow.get("id")
-        for flow in process.iter()
-        if local(flow) == "sequenceFlow" and children(flow, "conditionExpression")
-    ]
-    if conditions:
-        reading.unchecked.append(
-            f"conditions of {len(conditions)} flows ({', '.join(conditions)}): any way may be taken"
-        )
-    for kind, words in (
-        ("timerEventDefinition", "the time is not checked; write a promise"),
-        ("terminateEventDefinition", "it is taken for an ordinary end"),
-        ("errorEventDefinition", "that it is an error is not checked"),
-    ):
-        owners = [one.getparent().get("id") for one in process.iter() if local(one) == kind]
-        if owners:
-            reading.unchecked.append(f"{kind} of {', '.join(map(str, owners))}: {words}")
-    messages = [
-        flow.get("id") for flow in root.iter()
-        if local(flow) == "messageFlow" and inside & {flow.get("sourceRef"), flow.get("targetRef")}
-    ]  # fmt: skip
-    if messages:
-        reading.unchecked.append(f"{len(messages)} message flows to other participants: their order is not checked")
-    events = [one for one in process.iter() if local(one) in EVENTS and _label(one) is not None]
-    if events:
-        reading.notes.append(f"{len(events)} named events may be seen in the log, or not")
