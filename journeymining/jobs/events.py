@@ -56,7 +56,8 @@ class Builder:
     job: Job
     store: Store
     manifest: Manifest
-    key: bytes
+    key: bytes | None
+    """Secret of the pseudonyms; None where the job does not want any."""
     memory_limit: str | None = None
     full_refresh: bool = False
     tell: Tell = silent
@@ -94,7 +95,7 @@ def pull_events(builder: Builder) -> dict[str, Any]:
         "timezone": config.timezone,
         "region": config.region,
         # Another key gives other pseudonyms; the key itself is nowhere.
-        "key": hmac.new(builder.key, b"which key", hashlib.sha256).hexdigest()[:16],
+        "key": builder.key and hmac.new(builder.key, b"which key", hashlib.sha256).hexdigest()[:16],
     }
 
     def do() -> dict[str, Any]:

@@ -61,7 +61,7 @@ def run(
     out : path, default ``outputs/<job>``
         Folder of the results; written under a temporary name and moved, so it is whole or as it was.
     key : bytes, default the environment's ``JOURNEYMINING_KEY``
-        Secret of the pseudonyms.
+        Secret of the pseudonyms; not looked at where the job says ``pseudonymise: false``.
     seed : int
         Of bootstrap intervals and of the model's inner split.
     memory_limit : str
@@ -154,11 +154,15 @@ def _builder(
     seed: int,
     tell: Tell,
 ) -> Builder:
+    if not job.config.identity.pseudonymise:
+        key = None
+    elif key is None:
+        key = key_from_environment()
     return Builder(
         job=job,
         store=store_of(job, events),
         manifest=Manifest(job=job.name, title=job.title, seed=seed),
-        key=key if key is not None else key_from_environment(),
+        key=key,
         memory_limit=memory_limit,
         full_refresh=full_refresh,
         tell=tell,

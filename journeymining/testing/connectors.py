@@ -117,7 +117,7 @@ def _rows(out: Path) -> list[dict[str, str]]:
 
     links: dict[str, set[str]] = {}
     for link in pq.read_table(out / "identifiers.parquet").to_pylist():
-        links.setdefault(link["event_id"], set()).add(f"{link['kind']}:{link['value_hash']}")
+        links.setdefault(link["event_id"], set()).add(link["value_hash"])
     events = pq.read_table(out / "source_events.parquet").sort_by(
         [("timestamp", "ascending"), ("stream", "ascending"), ("source_order", "ascending")]
     )

@@ -274,6 +274,35 @@ def test_effort_without_a_direction_is_refused(tmp_path):
     assert [row["direction"] for row in rows(tmp_path, "surveys")] == ["lower_is_better"]
 
 
+def test_without_a_key_identifiers_are_in_clear_after_their_kind(tmp_path, store):
+    configs = {"store": SourceConfig.model_validate(store)}
+
+    quality = ingest_sources(configs, timezone="UTC", region="DE", key=None, out=tmp_path / "out", base=tmp_path)
+
+    assert quality["pseudonymised"] is False
+    assert {row["value_hash"] for row in rows(tmp_path, "identifiers")} == {
+        "email:anna@example.org",
+        "email:bert@example.org",
+    }
+
+
+def test_whom_was_asked_and_never_answered_is_a_survey_without_a_value(tmp_path):
+    header = "survey_id,email,metric,value,scale_min,scale_max,sent_at\n"
+    lines = [
+        f"{number},{number}@example.org,nps,{value},,,2026-03-01T10:00Z\n" for number, value in enumerate(["", "8"])
+    ]
+    (tmp_path / "s.csv").write_text(header + "".join(lines), encoding="utf-8")
+
+    quality = pull(tmp_path, survey={"connector": "survey_csv", "path": "s.csv"})
+
+    # Without a scale an answer says nothing; an invitation needs none.
+    counts = quality["sources"]["survey"]["streams"]["answers"]
+    assert (counts["surveys"], counts["unanswered"]) == (1, 1)
+    assert counts["rejected"] == {"scale: missing or no range": 1}
+    assert [(row["value"], row["sent_at"] is not None) for row in rows(tmp_path, "surveys")] == [(None, True)]
+    assert len(rows(tmp_path, "identifiers")) == 1
+
+
 def test_absent_streams_and_files_of_none_are_reported(tmp_path):
     folder = tmp_path / "salesforce"
     folder.mkdir()

@@ -58,7 +58,7 @@ def test_every_row_of_a_call_has_its_callers_number(pulled):
 
     assert lines == {number: row[1] in callers for number, row in enumerate(rows, start=1) if number in lines}
     assert {link["value_hash"] for link in links if link["source"] == "calls"} <= {
-        "+49" + number.removeprefix("00").removeprefix("+49").removeprefix("49").removeprefix("0")
+        "phone:+49" + number.removeprefix("00").removeprefix("+49").removeprefix("49").removeprefix("0")
         for number in callers.values()
     }
 
