@@ -210,7 +210,7 @@ def surveys_sql(records: str, source: str, name: str, stream: Stream, survey: Su
     items += [identifier(f"id:{one}") for one in stream.identifiers]
     times = ("sent_at_", "answered_at_")
     items += [f"{prefix}{name}" for prefix in times for name in TIME_COLUMNS]
-    timed = f"SELECT * FROM {records} WHERE {PROBLEM} IS NULL"
+    timed = f"SELECT * FROM {records} WHERE {PROBLEM} IS NULL AND {when_sql(survey.when, survey.present)}"
     for prefix in times:
         timed = _timed(timed, getattr(survey, prefix.removesuffix("_")), zone, prefix)
     unreadable = " OR ".join(

@@ -147,6 +147,9 @@ class Survey(Strict):
     level: Rules = ()
     sent_at: Time | None = None
     answered_at: Time | None = None
+    when: When = Field(default_factory=dict)
+    present: Texts = ()
+    """Where somebody was asked at all: not in a preview, a test, a question that was not shown."""
 
 
 class Member(Strict):

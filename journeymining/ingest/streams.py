@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    import pyarrow as pa
-
     from journeymining.ingest.pull import Place
     from journeymining.ingest.sources import SourceConfig
     from journeymining.ingest.specs import Connector, Stream
@@ -57,7 +55,8 @@ class Source:
         """Write a query to an intermediate file and return SQL that reads it."""
         path = self.parquet(name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.db.execute(f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+        # Read again within seconds: packing them well would take longer than writing more of them.
+        self.db.execute(f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION snappy)")
         return f"read_parquet({literal(str(path))})"
 
     def view(self, name: str, query: str) -> str:
@@ -69,7 +68,7 @@ class Source:
         """Write a part of a result table, and return its number of rows."""
         path = self.work / table / f"{len(list((self.work / table).glob('*'))):03d}-{stream}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
-        copied = self.rows(f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+        copied = self.rows(f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION snappy)")
         return int(copied[0][0])
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
@@ -88,14 +87,6 @@ def connect(work: Path, memory: str, threads: int | None) -> duckdb.DuckDBPyConn
         if macro.strip():
             connection.execute(macro)
     return connection
-
-
-def empty_table(columns: Mapping[str, str]) -> pa.Table:
-    """Return a table without rows."""
-    items = ", ".join(f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in columns.items())
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        return connection.sql(f"SELECT {items} WHERE false").to_arrow_table()
 
 
 def map_streams(
@@ -185,6 +176,7 @@ def _map_stream(source: Source, name: str, stream: Stream, fields: Mapping[str, 
             # Whom nobody heard of was asked all the same: without them there is no response rate.
             silent = f"SELECT count(*) FROM {judged} WHERE _group = 'kept' AND value IS NULL"
             counts["unanswered"] = source.rows(silent)[0][0]
+            counts["records_without_question"] = _without_event(source, records, judged)
         if kind == "events":
             counts["records_without_event"] = _without_event(source, records, judged)
             counts["time_rules"] = _time_rules(source, judged)

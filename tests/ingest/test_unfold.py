@@ -179,3 +179,26 @@ def test_objects_on_one_line_are_told_apart_whatever_they_hold(records):
 
 def test_what_is_no_object_stays_one_line():
     assert list(_objects([(1, '{"a": 1} {"b"'), (2, "x} {y")])) == [(1, '{"a": 1}'), (2, '{"b"'), (3, "x} {y")]
+
+
+def test_who_was_not_asked_is_no_answer_but_counted(tmp_path):
+    stream = {
+        "format": {"type": "json_lines"},
+        "fields": {"id": "id", "test": "test", "score": "score"},
+        "key": ["id"],
+        "survey": {
+            "when": {"test": "false"},
+            "metric": "nps",
+            "value": {"field": "score"},
+            "scale_min": 0,
+            "scale_max": 10,
+        },
+    }
+    sample = lines(
+        {"id": 1, "test": False, "score": 9}, {"id": 2, "test": True, "score": 0}, {"id": 3, "test": False}, {"id": 4}
+    )
+    folder = connector(tmp_path, stream, sample)
+
+    assert [(row["table"], row["value"]) for row in sample_rows(folder)] == [("survey", "9"), ("survey", "")]
+    counts = quality(folder)["sources"]["s"]["streams"]["records"]
+    assert (counts["candidates"], counts["unanswered"], counts["records_without_question"]) == (2, 1, 2)
