@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from journeymining.exceptions import InputError, SpecError, UsageError
 from journeymining.ingest.library import SPEC, connector_folder
 from journeymining.ingest.mapping import EVENT_COLUMNS, SURVEY_COLUMNS
+from journeymining.ingest.raw import RawWriter
 from journeymining.ingest.readers import land
 from journeymining.ingest.sources import adapt, find_files
 from journeymining.ingest.specs import read_connector
@@ -206,11 +207,11 @@ def _land(name: str, stream: Stream, paths: list[Path], config: SourceConfig, ra
     # A header need not have the fields that the job sets; without a header all have their place.
     given = config.set if stream.format.header else {}
     columns = [config.columns.get(field, field) for field in stream.names if field not in given]
-    for number, path in enumerate(paths):
-        target = raw / name / f"{number:05d}.parquet"
-        landed = land(path, target, stream=stream, name=_shown(path, base), columns=columns)
-        records += landed.records
-        replaced += landed.replaced
+    with RawWriter(raw / name) as writer:
+        for path in paths:
+            landed = land(path, writer, stream=stream, name=_shown(path, base), columns=columns)
+            records += landed.records
+            replaced += landed.replaced
     return {"records": records, "records_with_broken_text": replaced}
 
 
@@ -313,10 +314,14 @@ def _concatenate(files: list[Path], columns: Mapping[str, str], target: Path) ->
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from journeymining.ingest.streams import empty_table
-
+    types = {
+        "VARCHAR": pa.string(),
+        "BIGINT": pa.int64(),
+        "DOUBLE": pa.float64(),
+        "TIMESTAMPTZ": pa.timestamp("us", tz="UTC"),
+    }
     # What is null in no row of one file may be null in another: the schema is ours, not that of the first.
-    schema = empty_table(columns).schema
+    schema = pa.schema([(name, types[kind]) for name, kind in columns.items()])
     with pq.ParquetWriter(target, schema, compression="zstd") as writer:
         for file in files:
             for batch in pq.ParquetFile(file).iter_batches():

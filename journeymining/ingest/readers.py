@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from journeymining.ingest.formats import Format
+    from journeymining.ingest.raw import RawWriter
     from journeymining.ingest.specs import Stream
 
 BATCH = 50_000
@@ -47,13 +48,15 @@ class Landed:
     """Records with bytes that are no text of the encoding."""
 
 
-def land(file: Path, target: Path, *, stream: Stream, name: str, columns: Sequence[str]) -> Landed:
-    """Write the records of a file to Parquet, as they are.
+def land(file: Path, writer: RawWriter, *, stream: Stream, name: str, columns: Sequence[str]) -> Landed:
+    """Write the records of a file to raw Parquet, as they are.
 
     Parameters
     ----------
-    file, target : Path
-        What to read, and the Parquet file to write.
+    file : Path
+        What to read.
+    writer : RawWriter
+        Where the records go.
     stream : Stream
         Says how the file is written.
     name : str
@@ -77,24 +80,12 @@ def land(file: Path, target: Path, *, stream: Stream, name: str, columns: Sequen
             batches = _w3c(file, format_, columns, landed)
         else:
             batches = _lines(file, format_, landed)
-        _write(batches, target, name)
+        for batch in batches:
+            writer.write(batch.append_column(FILE, pa.repeat(pa.scalar(name), batch.num_rows)))
     except (OSError, EOFError, lzma.LZMAError, csv.Error, pa.ArrowInvalid) as error:
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"{file}: cannot be read as {format_.type.replace('_', ' ')} ({reason}).") from None
     return landed
-
-
-def _write(batches: Iterator[pa.RecordBatch], target: Path, name: str) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    writer = None
-    try:
-        for batch in batches:
-            named = batch.append_column(FILE, pa.repeat(pa.scalar(name), batch.num_rows))
-            writer = writer or pq.ParquetWriter(target, named.schema, compression="zstd")
-            writer.write_batch(named)
-    finally:
-        if writer:
-            writer.close()
 
 
 def _table(columns: dict[str, list[str | None]], lines: list[int], problems: list[str | None]) -> pa.RecordBatch:

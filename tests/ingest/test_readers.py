@@ -12,16 +12,18 @@ import pytest
 
 from journeymining.exceptions import InputError
 from journeymining.ingest import readers
+from journeymining.ingest.raw import RawWriter
 from journeymining.ingest.readers import land
 from journeymining.ingest.specs import Stream
 
 
 def landed(tmp_path, content, *, columns=("id", "name"), **format_):
-    file, target = tmp_path / "in", tmp_path / "out.parquet"
+    file = tmp_path / "in"
     file.write_bytes(content)
     stream = Stream.model_validate({"format": {"type": "csv", **format_}, "fields": list(columns)})
-    result = land(file, target, stream=stream, name="in", columns=columns)
-    return result, pq.read_table(target).to_pylist()
+    with RawWriter(tmp_path / "raw") as writer:
+        result = land(file, writer, stream=stream, name="in", columns=columns)
+    return result, pq.read_table(tmp_path / "raw/00000.parquet").to_pylist()
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress])
@@ -114,9 +116,10 @@ def test_parquet_becomes_text_with_times_in_utc(tmp_path):
     pq.write_table(table, tmp_path / "in.parquet")
     stream = Stream.model_validate({"format": {"type": "parquet"}, "fields": ["id"]})
 
-    land(tmp_path / "in.parquet", tmp_path / "out.parquet", stream=stream, name="in.parquet", columns=["id"])
+    with RawWriter(tmp_path / "raw") as writer:
+        land(tmp_path / "in.parquet", writer, stream=stream, name="in.parquet", columns=["id"])
 
-    rows = pq.read_table(tmp_path / "out.parquet").to_pylist()
+    rows = pq.read_table(tmp_path / "raw/00000.parquet").to_pylist()
     assert rows[0] == {
         "id": "1",
         "name": '{"a":[1]}',
