@@ -219,7 +219,7 @@ def journeys_from_events(
         ``phase``, ``status``, ``value``, ``source_order``, ``event_id``. Rows may be in any order; ties in time are
         broken by source order, then event id, then the order of the rows.
     attributes : sequence of str
-        Further columns to keep: numbers as they are, everything else as text.
+        Further columns to keep: numbers, and text that is a number throughout, as numbers; everything else as text.
     journeys : DataFrame, one row per journey, optional
         ``journey_id`` and ``open``.
 
@@ -255,7 +255,7 @@ def journeys_from_events(
     for name in dict.fromkeys([*CODED, "value", *attributes]):
         if name not in frame:
             continue
-        values = frame[name]
+        values = frame[name] if name in CODED else _as_numbers(frame[name])
         if name not in CODED and pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
             numbers[name] = values.to_numpy(dtype=float)
         else:
@@ -270,6 +270,20 @@ def journeys_from_events(
         coded=coded,
         numbers=numbers,
     )
+
+
+def _as_numbers(values: pd.Series) -> pd.Series:
+    """Return a text column as numbers if every value is one; a code such as 0123 keeps its zero and stays text."""
+    if pd.api.types.is_numeric_dtype(values):
+        return values
+    distinct = pd.Series(values.dropna().unique()).astype("str")
+    if distinct.empty or distinct.str.fullmatch(r"-?0\d+").any():
+        return values
+    numbers = pd.to_numeric(distinct, errors="coerce")
+    if numbers.isna().any():
+        return values
+    result: pd.Series = values.astype("str").map(dict(zip(distinct, numbers, strict=True))).astype("float64")
+    return result
 
 
 def microseconds(times: pd.Series) -> NDArray[np.int64]:

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.real_data, pytest.mark.slow]
 )
 def test_the_outcome_is_told_from_prefixes_as_well_as_published(name, journeys, longest, least, shared_data):
     table = read_event_log(shared_data / "outcomes" / name, timezone="UTC")
-    kept = [column for column in table.column_names if column not in REQUIRED.names]
+    kept = [column for column in table.column_names if column not in (*REQUIRED.names, "source_order")]
     linked = link_labels(journeys_from_events(table, attributes=kept), "label", "deviant")
     split, shown = strict_split(linked)
     train, y = prefixes(shown.journeys[split.train], shown.label[split.train], longest=longest)

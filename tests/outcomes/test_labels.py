@@ -9,10 +9,11 @@ from pydantic import ValidationError
 
 from journeymining.exceptions import EmptyLogError, InputError, UsageError
 from journeymining.outcomes.config import OutcomeConfig
+from journeymining.outcomes.journey_frame import journeys_from_events
 from journeymining.outcomes.labels import link, link_outcome, occurrences_in_log
 from journeymining.outcomes.surveys import link_survey
 
-from .conftest import day, journeys_of
+from .conftest import day, journeys_of, log_of
 
 ROWS = [
     ("j1", "ann", "order", 0),
@@ -214,3 +215,15 @@ def test_the_definition_says_what_is_counted():
         "churn = cancel within 62 days after the end of the journey, not counting the first 2 days; paths hold "
         "everything up to that landmark; journeys not observed that long are left out, never counted as 'no'."
     )
+
+
+def test_a_text_that_is_a_number_throughout_is_a_number_and_a_code_is_not():
+    events = log_of(ROWS).assign(amount="12.5", postcode="0123", mixed=["1"] * 6 + ["many"], flag=True)
+    events.loc[0, "amount"] = None
+
+    journeys = journeys_from_events(events, attributes=["amount", "postcode", "mixed", "flag"])
+
+    assert set(journeys.numbers) == {"amount"}
+    assert np.isnan(journeys.numbers["amount"]).sum() == 1
+    assert journeys.coded["postcode"].levels == ("0123",)
+    assert {"mixed", "flag"} <= set(journeys.coded)
