@@ -137,6 +137,26 @@ def test_a_number_of_many_without_any_account_makes_no_giant(stitch_records):
     assert len(set(customers.values())) == 50
 
 
+def test_an_address_of_many_contacts_joins_none_of_them(stitch_records):
+    records = [("crm", f"c{i}", i, f"contact:C{i} email:INFO") for i in range(6)]
+
+    customers, result = stitch_records(
+        [*records, ("web", "form", 9, "email:INFO phone:P"), ("calls", "q", 9, "phone:P")]
+    )
+
+    assert together(customers) == [["c0"], ["c1"], ["c2"], ["c3"], ["c4"], ["c5"], ["form", "q"]]
+    assert result.report["left_out"] == [{"kind": "email", "value_hash": "INFO"}]
+
+
+def test_two_unknown_callers_of_a_number_are_one_until_it_is_known_whose_it_is(stitch_records):
+    calls = [("calls", "one", 1, "phone:P"), ("calls", "two", 40, "phone:P")]
+    customers, _ = stitch_records(calls)
+    known, _ = stitch_records([*calls, ("crm", "a", 5, "account:A phone:P"), ("crm", "b", 30, "account:B phone:P")])
+
+    assert together(customers) == [["one", "two"]]
+    assert together(known) == [["a", "one"], ["b", "two"]]
+
+
 def test_a_weak_identifier_never_joins_two_customers_that_stronger_ones_name(stitch_records):
     customers, _ = stitch_records(
         [("web", "one", 0, "email:E1 cookie:K"), ("web", "two", 1, "email:E2 cookie:K"), ("web", "x", 2, "cookie:K")]
