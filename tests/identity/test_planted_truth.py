@@ -55,7 +55,9 @@ def planted():
         records.add("crm", joined, name, account=account, contact=known.contact[i], email=email, phone=phone)
         for cookie in {known.cookie[i], known.earlier_cookie[i], known.second_cookie[i]} - {""}:
             login = rng.uniform(joined, PERIOD)
-            records.add("web", login, name, email=email, cookie=cookie)
+            # Half of the cookies that were cleared were never logged in with: nothing says whose they were.
+            if cookie in {known.cookie[i], known.second_cookie[i]} or rng.random() < 0.5:
+                records.add("web", login, name, email=email, cookie=cookie)
             for _ in range(rng.poisson(2)):
                 records.add("web", login + rng.uniform(-60, 60), name, cookie=cookie)
         for device in {known.phone_app[i], known.second_phone_app[i]} - {""}:
