@@ -177,7 +177,7 @@ def _sort_bucket(folder: Path, number: int, flags: pl.DataFrame | None) -> dict[
     events = events.join(journeys.select("journey_id", "journey"), on="journey_id").drop("journey_id", "customer_id")
     # After the event's own id every other column, so that even events with the same id have one order.
     rest = [name for name in (*CODED, *NUMBERS) if name != "journey"]
-    events = events.sort("journey", "time", *TIE_BREAKERS, *rest, nulls_last=False)
+    events = events.sort("journey", "time", *TIE_BREAKERS, *rest, nulls_last=True)
     same_moment = (pl.col("journey").diff() == 0) & (pl.col("time").diff() == 0)
     by_id = same_moment & (pl.col("source_order").eq_missing(pl.col("source_order").shift()))
     tied, decided_by_id = events.select(same_moment.sum().alias("tied"), by_id.sum().alias("by_id")).row(0)

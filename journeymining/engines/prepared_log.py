@@ -257,7 +257,7 @@ def prepare(
     -------
     PreparedLog
         Equal buckets, code for code, whatever the order of the rows, the number of files or of threads. Ties in time
-        are broken by source order (events without one first), then event id; how often is in the manifest
+        are broken by source order (events without one last), then event id; how often is in the manifest
         (``tied``, ``ordered_by_event_id``).
 
     Raises

@@ -56,7 +56,7 @@ def logs(draw):
         key=lambda e: (
             e["journey_id"],
             e["seconds"],
-            e["source_order"] is not None,
+            e["source_order"] is None,
             e["source_order"] or 0,
             e["event_id"],
         ),

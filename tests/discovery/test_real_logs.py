@@ -32,7 +32,7 @@ def test_counts_equal_those_of_pm4py(shared_data, name, options):
     table = read_event_log(shared_data / name, **options)
     # The same total order as ours, with the codes of XES.
     rows = table.to_pandas().sort_values(
-        ["journey_id", "timestamp", "source_order", "event_id"], na_position="first", kind="stable"
+        ["journey_id", "timestamp", "source_order", "event_id"], na_position="last", kind="stable"
     )
     frame = pm4py.format_dataframe(
         rows.reset_index(drop=True), case_id="journey_id", activity_key="activity", timestamp_key="timestamp"
@@ -56,7 +56,7 @@ def test_counts_equal_those_of_pm4py(shared_data, name, options):
 @pytest.mark.real_data
 def test_waits_equal_those_of_pandas(shared_data):
     table = read_event_log(shared_data / "event_logs/SEPSIS.xes.gz")
-    rows = table.to_pandas().sort_values(["journey_id", "timestamp", "source_order", "event_id"], na_position="first")
+    rows = table.to_pandas().sort_values(["journey_id", "timestamp", "source_order", "event_id"], na_position="last")
     following = rows.groupby("journey_id").shift(-1)
     wait = (following["timestamp"] - rows["timestamp"]).dt.total_seconds()
     pairs = wait.groupby([rows["activity"].rename("source"), following["activity"].rename("target")])

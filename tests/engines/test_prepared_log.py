@@ -12,6 +12,7 @@ import pytest
 from journeymining.engines.columns import EVENTS, JOURNEYS
 from journeymining.engines.partition import bucket_of, suitable_buckets
 from journeymining.engines.prepared_log import PreparedLog, example_log, prepare
+from journeymining.eventlog.schema import TIMESTAMP
 from journeymining.exceptions import EmptyLogError, InputError, UsageError
 
 
@@ -84,7 +85,7 @@ def test_every_event_comes_back_in_order(many):
         key=lambda row: (
             row["journey_id"],
             row["timestamp"],
-            row["source_order"] is not None,
+            row["source_order"] is None,
             row["source_order"] or 0,
             row["event_id"],
         ),
@@ -141,7 +142,7 @@ def test_more_buckets_hold_the_same_events(many):
 
 
 def test_ties_are_broken_by_source_order_then_event_id_and_are_counted(event_log):
-    names = [("e3", None, "a"), ("e1", 2, "c"), ("e2", 1, "b"), ("e4", 2, "d")]
+    names = [("e3", None, "d"), ("e1", 2, "b"), ("e2", 1, "a"), ("e4", 2, "c")]
     log = event_log(
         [
             {"journey_id": "j", "activity": activity, "seconds": 0, "source_order": order, "event_id": event}
@@ -257,3 +258,14 @@ def test_too_many_values_for_a_code_are_refused(event_log):
 
 def test_buckets_grow_with_the_log():
     assert [suitable_buckets(n) for n in (1, 1 << 19, (1 << 19) + 1, 10**7, 10**12)] == [1, 1, 2, 32, 1024]
+
+
+def test_an_event_without_source_order_comes_last_of_its_moment_as_in_the_event_log():
+    log = example_log()
+    same = log.set_column(log.schema.get_field_index("timestamp"), "timestamp", pa.array([0] * 4, TIMESTAMP))
+    ordered = same.append_column("source_order", pa.array([None, 7, None, 3], pa.int64()))
+
+    with prepare(ordered) as prepared:
+        found = prepared.trace(lambda bucket: pl.repeat(value=True, n=bucket.events.height, eager=True))
+
+    assert found["event_id"].to_list() == ["2", "1", "4", "3"]
