@@ -86,17 +86,7 @@ def pull_events(builder: Builder) -> dict[str, Any]:
     """Read the sources into the store: source events, identifiers, survey answers, rejected rows."""
     config = builder.job.config
     builder.tell("Looking at the sources")
-    files, specs = _inputs(builder.job)
-    builder.manifest.inputs = describe_inputs(files, base=builder.job.base)
-    settings = {
-        "inputs": [(one["source"], one["path"], one["sha256"]) for one in builder.manifest.inputs],
-        "specs": specs,
-        "sources": {name: source.model_dump(mode="json") for name, source in config.sources.items()},
-        "timezone": config.timezone,
-        "region": config.region,
-        # Another key gives other pseudonyms; the key itself is nowhere.
-        "key": builder.key and hmac.new(builder.key, b"which key", hashlib.sha256).hexdigest()[:16],
-    }
+    settings = _pull_settings(builder)
 
     def do() -> dict[str, Any]:
         quality = ingest_sources(
@@ -109,18 +99,49 @@ def pull_events(builder: Builder) -> dict[str, Any]:
             document=builder.job.document,
             progress=lambda source: builder.tell(f"Reading source '{source}'"),
         )
-        left_out: Counter[str] = Counter()
-        for source in quality["sources"].values():
-            for stream in source["streams"].values():
-                left_out.update(stream["left_out"])
-                left_out.update(stream["rejected"])
-        return {
-            "rows_in": quality["candidates"],
-            "rows_out": quality["events"] + quality["surveys"],
-            "left_out": dict(left_out),
-        }
+        return pull_counts(quality)
 
     return builder.step("pull", f"Reading {len(config.sources)} sources", settings, PULLED, do)
+
+
+def pull_counts(quality: dict[str, Any]) -> dict[str, Any]:
+    """Return what the step ``pull`` notes of the counts of all sources."""
+    left_out: Counter[str] = Counter()
+    for source in quality["sources"].values():
+        for stream in source["streams"].values():
+            left_out.update(stream["left_out"])
+            left_out.update(stream["rejected"])
+    return {
+        "rows_in": quality["candidates"],
+        "rows_out": quality["events"] + quality["surveys"],
+        "left_out": dict(left_out),
+    }
+
+
+def pull_digest(builder: Builder) -> str:
+    """Return the digest under which the step ``pull`` of a fresh builder is noted."""
+    return digest_of(builder.digest, "pull", _pull_settings(builder))
+
+
+def key_id(key: bytes | None) -> str | None:
+    """Return what tells keys apart and leads to none; None without a key."""
+    return None if key is None else hmac.new(key, b"which key", hashlib.sha256).hexdigest()[:16]
+
+
+def _pull_settings(builder: Builder) -> dict[str, Any]:
+    """Return all that the pulled tables depend on, and note the inputs in the account."""
+    config = builder.job.config
+    files, specs = _inputs(builder.job)
+    builder.manifest.inputs = describe_inputs(files, base=builder.job.base)
+    return {
+        "inputs": [(one["source"], one["path"], one["sha256"]) for one in builder.manifest.inputs],
+        "specs": specs,
+        "sources": {name: source.model_dump(mode="json") for name, source in config.sources.items()},
+        "timezone": config.timezone,
+        "region": config.region,
+        # Another key gives other pseudonyms; the key itself is nowhere.
+        "key": key_id(builder.key),
+    }
 
 
 def stitch_customers(builder: Builder) -> dict[str, Any]:
@@ -138,11 +159,11 @@ def stitch_customers(builder: Builder) -> dict[str, Any]:
             blocked=identity.blocked,
             memory_limit=builder.memory_limit,
         )
-        previous = store.path("records.parquet")
         # Compared before the previous table is replaced.
-        counts, changes = customer_changes(previous if previous.is_file() else None, found.events)
+        counts, changes = customer_changes(_previous_records(builder), found.events)
         report = found.report | {
             "version": customers_version(found.customers, found.report["settings"]),
+            "key_id": key_id(builder.key),
             "changes": counts,
         }
         for name, table in (
@@ -160,6 +181,16 @@ def stitch_customers(builder: Builder) -> dict[str, Any]:
     # What is only computed later changes no customer.
     settings = identity.model_dump(mode="json", exclude={"sensitivity"})
     return builder.step("stitch", "Stitching customers", settings, STITCHED, do)
+
+
+def _previous_records(builder: Builder) -> Path | None:
+    """Return the records of the previous stitching, if they can be compared with those of this one."""
+    records, report = builder.store.path("records.parquet"), builder.store.path("identity.json")
+    if not records.is_file() or not report.is_file():
+        return None
+    # Under another key a comparison would say which old name is which new one, and undo what the new key is for.
+    made_by = json.loads(report.read_text(encoding="utf-8")).get("key_id")
+    return records if made_by == key_id(builder.key) else None
 
 
 def cut_journeys(builder: Builder) -> dict[str, Any]:
