@@ -19,7 +19,7 @@ LAYERS = [
     {"ingest"},
     {"engines"},
     {"eventlog"},
-    {"documents", "writing"},
+    {"documents", "durations", "proportions", "writing"},
     {"exceptions"},
 ]
 LEVEL = {name: level for level, group in enumerate(LAYERS) for name in group}
@@ -82,7 +82,7 @@ def test_every_package_folder_is_installed(checkout):
     assert folders <= listed
 
 
-@pytest.mark.parametrize("command", ["check", "conform", "demo", "discover", "run"])
+@pytest.mark.parametrize("command", ["check", "conform", "convert", "demo", "discover", "experience", "outcomes", "run"])
 def test_commands_import_heavy_libraries_only_when_they_run(checkout, command):
     heavy = {"pandas", "pyarrow", "polars", "duckdb", "numba", "sklearn", "pm4py", "scipy", "numpy"}
     tops = {
