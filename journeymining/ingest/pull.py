@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from journeymining.exceptions import InputError, SpecError, UsageError
+from journeymining.ingest.batches import pull_batches, read_state
 from journeymining.ingest.library import SPEC, connector_folder
 from journeymining.ingest.mapping import EVENT_COLUMNS, SURVEY_COLUMNS
+from journeymining.ingest.pulling import as_pulled, puller_of
 from journeymining.ingest.raw import RawWriter
 from journeymining.ingest.readers import land
 from journeymining.ingest.sources import adapt, find_files
@@ -80,9 +82,9 @@ class Place:
         text = f"source '{self.source}': {message}"
         return self.document.error(text, ("sources", self.source, key)) if self.document else SpecError(text)
 
-    def input_error(self, message: str) -> InputError:
-        """Return an error of the files that the job names."""
-        return InputError(str(self.spec_error("path", message)))
+    def input_error(self, message: str, key: str = "path") -> InputError:
+        """Return an error of what the job names: its files, its database, its server."""
+        return InputError(str(self.spec_error(key, message)))
 
 
 def ingest_source(
@@ -98,6 +100,8 @@ def ingest_source(
     document: Document | None = None,
     memory: str = MEMORY,
     threads: int | None = None,
+    pull: bool = True,
+    full_refresh: bool = False,
 ) -> IngestResult:
     """Land the records of one source and map them to events, identifiers and survey answers.
 
@@ -124,6 +128,10 @@ def ingest_source(
         What DuckDB may use; more goes to disk.
     threads : int, optional
         Threads of DuckDB; all by default.
+    pull : bool
+        Of a source with a ``url``: pull what is new first. Without it, only what was pulled before is mapped.
+    full_refresh : bool
+        Of a source with a ``url``: pull everything again.
 
     Returns
     -------
@@ -142,24 +150,40 @@ def ingest_source(
 
     place = Place(name, document)
     connector, files, ignored = open_source(name, config, base=base, document=document)
-    with whole_folder(Path(raw_dir) / name, force=True) as raw:
-        landed = {
-            stream: _land(stream, connector.streams[stream], paths, config, raw, Path(base))
-            for stream, paths in files.items()
+    raw_folder = Path(raw_dir) / name
+    if config.pulled:
+        if pull:
+            pull_source(name, config, raw_dir=raw_dir, base=base, document=document, full_refresh=full_refresh)
+        state = read_state(raw_folder)
+        landed = {stream: _counted(state.get(stream)) for stream in connector.streams}
+        quality = {
+            "connector": connector.connector,
+            "url": config.shown,
+            "pulled": {stream: _told(known) for stream, known in state.items()},
+            "absent_streams": [stream for stream in connector.streams if stream not in state],
+            "columns_changed": {stream: known["changes"] for stream, known in state.items() if known["changes"]},
         }
-    quality = {
-        "connector": connector.connector,
-        "files": {stream: [_shown(path, Path(base)) for path in paths] for stream, paths in files.items() if paths},
-        "absent_streams": [stream for stream, paths in files.items() if not paths],
-        "ignored_files": [_shown(path, Path(base)) for path in ignored],
-    }
+    else:
+        before = _raw_columns(raw_folder)
+        with whole_folder(raw_folder, force=True) as raw:
+            landed = {
+                stream: _land(stream, connector.streams[stream], paths, config, raw, Path(base))
+                for stream, paths in files.items()
+            }
+        quality = {
+            "connector": connector.connector,
+            "files": {stream: [_shown(path, Path(base)) for path in paths] for stream, paths in files.items() if paths},
+            "absent_streams": [stream for stream, paths in files.items() if not paths],
+            "ignored_files": [_shown(path, Path(base)) for path in ignored],
+            "columns_changed": _columns_changed(before, _raw_columns(raw_folder)),
+        }
     result = IngestResult(name, quality=quality)
     with whole_folder(Path(work_dir) / name, force=True) as work:
         counted = map_streams(
             name,
             connector,
             config,
-            raw=Path(raw_dir) / name,
+            raw=raw_folder,
             landed=landed,
             work=work,
             zone=config.timezone or timezone,
@@ -190,8 +214,58 @@ def open_source(
     """
     place = Place(name, document)
     connector = adapt(_connector(config, Path(base), place), config, place.spec_error)
+    if config.pulled:
+        return as_pulled(connector, config), {}, []
     files, ignored = find_files(connector, config, Path(base), place.input_error)
     return connector, files, ignored
+
+
+def pull_source(
+    name: str,
+    config: SourceConfig,
+    *,
+    raw_dir: str | Path,
+    base: str | Path = ".",
+    document: Document | None = None,
+    full_refresh: bool = False,
+) -> dict[str, Any]:
+    """Pull what is new of a source with a ``url``, and return its state; see `journeymining.ingest.batches`.
+
+    Arguments and errors are those of `ingest_source`.
+    """
+    place = Place(name, document)
+    connector = adapt(_connector(config, Path(base), place), config, place.spec_error)
+    puller = puller_of(connector, config, Path(base), place)
+    return pull_batches(puller, Path(raw_dir) / name, full_refresh=full_refresh)
+
+
+def _counted(known: dict[str, Any] | None) -> dict[str, int]:
+    return {"records": known["records"] if known else 0, "records_with_broken_text": 0}
+
+
+def _told(known: dict[str, Any]) -> dict[str, Any]:
+    return {"batches": len(known["batches"]), "records": known["records"], "cursor": known["cursor"]}
+
+
+def _raw_columns(folder: Path) -> dict[str, list[str]]:
+    """Return the columns of a source's raw records, per stream."""
+    import pyarrow.parquet as pq
+
+    found: dict[str, dict[str, None]] = {}
+    for file in sorted(folder.glob("*/*.parquet")):
+        names = pq.read_schema(file).names
+        found.setdefault(file.parent.name, {}).update(dict.fromkeys(n for n in names if not n.startswith("_")))
+    return {stream: list(names) for stream, names in found.items()}
+
+
+def _columns_changed(before: Mapping[str, list[str]], now: Mapping[str, list[str]]) -> dict[str, list[dict[str, str]]]:
+    found = {}
+    for stream in sorted(before.keys() & now.keys()):
+        new = [{"column": name, "change": "new"} for name in now[stream] if name not in before[stream]]
+        gone = [{"column": name, "change": "gone"} for name in before[stream] if name not in now[stream]]
+        if new or gone:
+            found[stream] = new + gone
+    return found
 
 
 def _connector(config: SourceConfig, base: Path, place: Place) -> Connector:
@@ -235,6 +309,8 @@ def ingest_sources(
     progress: Callable[[str], None] | None = None,
     memory: str = MEMORY,
     threads: int | None = None,
+    pull: bool = True,
+    full_refresh: bool = False,
 ) -> dict[str, Any]:
     """Read all sources of a job into a folder of its events.
 
@@ -245,7 +321,7 @@ def ingest_sources(
     ----------
     sources : mapping of str to SourceConfig
         The ``sources:`` of the job, in its order.
-    timezone, region, key, base, document, memory, threads
+    timezone, region, key, base, document, memory, threads, pull, full_refresh
         As of `ingest_source`.
     out : path
         The folder, mostly ``event_logs/<job>``.
@@ -279,6 +355,8 @@ def ingest_sources(
                     document=document,
                     memory=memory,
                     threads=threads,
+                    pull=pull,
+                    full_refresh=full_refresh,
                 )
             )
         quality = _quality(results, pseudonymised=key is not None)

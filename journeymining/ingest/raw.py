@@ -40,7 +40,7 @@ class RawWriter:
     def write(self, batch: pa.RecordBatch) -> None:
         """Add a batch; it is on disk when the writer is closed."""
         if self._waiting and not self._waiting[0].schema.equals(batch.schema):
-            self._end()
+            self.finish()
         self._waiting.append(batch)
         self.rows += batch.num_rows
         if sum(one.num_rows for one in self._waiting) >= GROUP:
@@ -56,7 +56,8 @@ class RawWriter:
         # The schema is needed to tell whether the next batch fits.
         self._waiting = [self._waiting[-1].slice(0, 0)]
 
-    def _end(self) -> None:
+    def finish(self) -> None:
+        """Finish the last file; the writer may be used again."""
         if self._waiting:
             self._flush()
         self._waiting = []
@@ -71,6 +72,6 @@ class RawWriter:
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         """Finish the last file; where the block raised, what was written is the caller's to remove."""
         if kind is None:
-            self._end()
+            self.finish()
         elif self._writer is not None:
             self._writer.close()

@@ -6,10 +6,11 @@ import glob
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from journeymining.exceptions import InputError, SpecError, did_you_mean
 from journeymining.ingest.formats import Format, Text, Texts  # noqa: TC001  (pydantic reads them at run time)
+from journeymining.ingest.remote import HttpConfig, Tables  # noqa: TC001  (likewise)
 from journeymining.ingest.specs import (
     COLUMNS,
     Connector,
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 FILTERS = ("stream", "activity", *COLUMNS)
 """Names that ``keep`` and ``drop`` may use besides the fields of the connector."""
+
+
+OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "hdfs", "sftp", "memory"})
+"""Beginnings of URLs that fsspec reads files from."""
 
 
 class IdentifierChange(BaseModel):
@@ -56,8 +61,18 @@ class SourceConfig(BaseModel):
 
     connector: str
     """Name of a shipped connector, or a folder with a connector.yaml."""
-    path: str
+    path: str = ""
     """A file, a pattern or a folder, relative to the job file."""
+    url: str | None = Field(default=None, repr=False)
+    """Instead of a path: a database, an HTTP API, or files in an object store (``s3://bucket/export/*.csv.gz``)."""
+    tables: Tables = Field(default_factory=dict)
+    """Of a database: stream -> table, or ``{table: ..., query: ..., cursor: ..., overlap: ...}``."""
+    query: str | None = None
+    """Of a database, for a connector of one stream: a SELECT instead of ``tables``."""
+    cursor: str | None = None
+    """With ``query``: the column that only grows."""
+    http: HttpConfig | None = Field(default=None, repr=False)
+    """Of an API: its pages, its cursor, how it knows us."""
     timezone: str | None = None
     """Zone of times without an offset, where it is not that of the job."""
     region: str | None = Field(default=None, pattern="^[A-Z]{2}$")
@@ -85,6 +100,45 @@ class SourceConfig(BaseModel):
     """What becomes of the names of employees."""
     rejected_text: bool = False
     """Whether the rejected rows keep their text, personal data and all."""
+
+    @model_validator(mode="after")
+    def _records_come_from_one_place(self) -> SourceConfig:
+        if bool(self.path) == bool(self.url):
+            raise ValueError("a source needs either 'path' (files) or 'url' (a database, an API, an object store)")
+        for key, given, fits in (
+            ("tables", self.tables, self.scheme == "database"),
+            ("query", self.query, self.scheme == "database"),
+            ("cursor", self.cursor, bool(self.query)),
+            ("http", self.http, self.scheme == "http"),
+        ):
+            if given and not fits:
+                raise ValueError(f"'{key}' does not go with {'this url' if self.url else 'path'}")
+        if self.query and self.tables:
+            raise ValueError("'query' and 'tables' both say where the records are: keep one of them")
+        return self
+
+    @property
+    def scheme(self) -> Literal["files", "objects", "http", "database"]:
+        """By which of the ways the records come."""
+        if not self.url:
+            return "files"
+        name = self.url.partition(":")[0].partition("+")[0].lower()
+        if name in {"http", "https"}:
+            return "http"
+        return "objects" if name in OBJECT_STORES else "database"
+
+    @property
+    def pulled(self) -> bool:
+        """Whether records come in batches that are kept, rather than in files that are there."""
+        return self.scheme in {"http", "database"}
+
+    @property
+    def shown(self) -> str:
+        """Where the records come from, without user, password and parameters."""
+        if not self.url:
+            return self.path
+        scheme, _, rest = self.url.partition("://")
+        return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}"
 
     @field_validator("timezone")
     @classmethod

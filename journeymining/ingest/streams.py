@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from journeymining.ingest.batches import batches, newest_sql, ranked_sql
 from journeymining.ingest.clocks import MACROS
 from journeymining.ingest.distinct import agent_hash, bot_mark, convert_distinct, identifier_hash
 from journeymining.ingest.mapping import (
@@ -20,6 +21,7 @@ from journeymining.ingest.mapping import (
 )
 from journeymining.ingest.readers import FILE, LINE, PROBLEM, TEXT
 from journeymining.ingest.records import column, fields_sql, records_sql
+from journeymining.ingest.remote import CURSOR
 from journeymining.ingest.specs import kind_of
 from journeymining.ingest.values import identifier, literal
 
@@ -46,6 +48,12 @@ class Source:
     key: bytes | None
     place: Place
     db: duckdb.DuckDBPyConnection
+
+    def files(self, stream: str) -> list[Path]:
+        """Return the files of a stream's raw records: of what was pulled, only the batches that count."""
+        if self.config.pulled:
+            return batches(self.raw, stream)
+        return sorted((self.raw / stream).glob("*.parquet"))
 
     def parquet(self, name: str) -> Path:
         """Return the file of an intermediate table."""
@@ -113,7 +121,12 @@ def map_streams(
         streams = {}
         for stream, spec in connector.streams.items():
             if landed[stream]["records"]:
-                streams[stream] = {**landed[stream], **_map_stream(source, stream, spec, fields)}
+                counts = dict(landed[stream])
+                if config.pulled:
+                    once = int(source.rows(f"SELECT count(*) FROM {fields[stream]}")[0][0])
+                    # Seen by several pulls: the overlap, and records that changed meanwhile.
+                    counts |= {"records": once, "read_again": counts["records"] - once}
+                streams[stream] = {**counts, **_map_stream(source, stream, spec, fields)}
     shutil.rmtree(work / "steps", ignore_errors=True)
     shutil.rmtree(work / "spill", ignore_errors=True)
     return {**_totals(streams), "streams": streams}
@@ -130,14 +143,22 @@ def _totals(streams: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
 def _store_fields(source: Source, name: str) -> str:
     """Write the fields of a stream's raw records; a stream without files has none."""
     stream = source.connector.streams[name]
-    files = sorted((source.raw / name).glob("*.parquet"))
+    files = source.files(name)
     if not files:
         items = ", ".join(f"CAST(NULL AS VARCHAR) AS {column(field)}" for field in stream.names)
         ours = f"CAST(NULL AS VARCHAR) AS {FILE}, CAST(NULL AS BIGINT) AS {LINE}, CAST(NULL AS VARCHAR) AS {PROBLEM}"
         return source.store(f"fields-{name}", f"SELECT {ours}, {items} WHERE false")
     raw = _raw_sql(files)
     available = [row[0] for row in source.rows(f"DESCRIBE SELECT * FROM {raw}")]
-    return source.store(f"fields-{name}", fields_sql(stream, raw, available, source.config))
+    if not source.config.pulled:
+        return source.store(f"fields-{name}", fields_sql(stream, raw, available, source.config))
+    query = fields_sql(stream, ranked_sql(files, cursor=CURSOR in available), available, source.config)
+    # What identifies a record only after others were joined to it cannot tell two versions of it.
+    own = stream.key != "content" and not stream.collapse and set(stream.key) <= set(stream.names)
+    key = [column(field) for field in stream.key] if own else None
+    names = [column(field) for field in stream.names]
+    repeats = source.config.scheme == "http"
+    return source.store(f"fields-{name}", newest_sql(query, names, key, label=name, repeats=repeats))
 
 
 def _raw_sql(files: list[Path]) -> str:
@@ -318,8 +339,10 @@ def _write_events(source: Source, name: str, stream: Stream, judged: str) -> Non
 def _write_rejected(source: Source, name: str, rows: str) -> None:
     record, join = "CAST(NULL AS VARCHAR)", ""
     if source.config.rejected_text:
-        files = sorted((source.raw / name).glob("*.parquet"))
-        raw = f"SELECT {FILE}, {LINE}, any_value(to_json(raw)) AS text FROM {_raw_sql(files)} AS raw GROUP BY ALL"
+        kept = _raw_sql(source.files(name))
+        if source.config.pulled:
+            kept = f"read_parquet({literal(str(source.parquet(f'fields-{name}')))})"
+        raw = f"SELECT {FILE}, {LINE}, any_value(to_json(raw)) AS text FROM {kept} AS raw GROUP BY ALL"
         record, join = "CAST(t.text AS VARCHAR)", f"LEFT JOIN ({raw}) AS t USING ({FILE}, {LINE})"
     source.write(
         "rejected",
@@ -359,7 +382,7 @@ def _absent_fields(source: Source, name: str, stream: Stream) -> list[str]:
     """Return fields that the files of a stream do not have."""
     if stream.format.type not in {"csv", "parquet"}:
         return []
-    raw = _raw_sql(sorted((source.raw / name).glob("*.parquet")))
+    raw = _raw_sql(source.files(name))
     available = {row[0] for row in source.rows(f"DESCRIBE SELECT * FROM {raw}")} - {TEXT}
     columns, constants = source.config.columns, source.config.set
     return [field for field in stream.names if columns.get(field, field) not in available and field not in constants]

@@ -18,9 +18,9 @@ from journeymining import __version__
 from journeymining.engines.prepared_log import PreparedLog, prepare
 from journeymining.identity.changes import customer_changes, customers_version
 from journeymining.identity.stitching import stitch
+from journeymining.ingest.batches import read_state
 from journeymining.ingest.library import SPEC, connector_folder
-from journeymining.ingest.pull import ingest_sources
-from journeymining.ingest.sources import adapt, find_files
+from journeymining.ingest.pull import ingest_sources, open_source, pull_source
 from journeymining.jobs.manifest import Manifest, describe_inputs, digest_of, write_json
 from journeymining.jobs.store import Store
 from journeymining.journeys.event_log import make_event_log
@@ -86,6 +86,17 @@ def pull_events(builder: Builder) -> dict[str, Any]:
     """Read the sources into the store: source events, identifiers, survey answers, rejected rows."""
     config = builder.job.config
     builder.tell("Looking at the sources")
+    for name, source in config.sources.items():
+        if source.pulled:
+            builder.tell(f"Pulling source '{name}'")
+            pull_source(
+                name,
+                source,
+                raw_dir=builder.store.path("raw"),
+                base=builder.job.base,
+                document=builder.job.document,
+                full_refresh=builder.full_refresh,
+            )
     settings = _pull_settings(builder)
 
     def do() -> dict[str, Any]:
@@ -98,6 +109,7 @@ def pull_events(builder: Builder) -> dict[str, Any]:
             base=builder.job.base,
             document=builder.job.document,
             progress=lambda source: builder.tell(f"Reading source '{source}'"),
+            pull=False,
         )
         return pull_counts(quality)
 
@@ -132,7 +144,7 @@ def _pull_settings(builder: Builder) -> dict[str, Any]:
     """Return all that the pulled tables depend on, and note the inputs in the account."""
     config = builder.job.config
     files, specs = _inputs(builder.job)
-    builder.manifest.inputs = describe_inputs(files, base=builder.job.base)
+    builder.manifest.inputs = describe_inputs(files, base=builder.job.base) + _pulled_inputs(builder)
     return {
         "inputs": [(one["source"], one["path"], one["sha256"]) for one in builder.manifest.inputs],
         "specs": specs,
@@ -262,16 +274,24 @@ def quality_of(store: Store, counts: dict[str, dict[str, Any]]) -> dict[str, Any
     }
 
 
+def _pulled_inputs(builder: Builder) -> list[dict[str, Any]]:
+    """Say of every source that was pulled where it is, and what was pulled by the digest of its state."""
+    inputs = []
+    for name, source in builder.job.config.sources.items():
+        if source.pulled:
+            folder = builder.store.path("raw") / name
+            size = sum(file.stat().st_size for file in folder.rglob("*.parquet"))
+            digest = hashlib.sha256(json.dumps(read_state(folder), sort_keys=True).encode()).hexdigest()
+            inputs.append({"source": name, "path": source.shown, "bytes": size, "sha256": digest})
+    return inputs
+
+
 def _inputs(job: Job) -> tuple[list[tuple[str, Path]], dict[str, str]]:
     """Return the files of every source, and the digest of every connector's description."""
     files: list[tuple[str, Path]] = []
     specs: dict[str, str] = {}
     for name, source in job.config.sources.items():
-        from journeymining.ingest.pull import Place, _connector
-
-        place = Place(name, job.document)
-        connector = adapt(_connector(source, job.base, place), source, place.spec_error)
-        found, _ = find_files(connector, source, job.base, place.input_error)
+        _, found, _ = open_source(name, source, base=job.base, document=job.document)
         files += [(name, path) for paths in found.values() for path in paths]
         spec = connector_folder(source.connector, base=job.base) / SPEC
         specs[name] = hashlib.sha256(spec.read_bytes()).hexdigest()
