@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from journeymining.exceptions import InputError
 from journeymining.ingest.library import SPEC, connector_folder
-from journeymining.ingest.pull import MEMORY, TABLES, IngestResult, Place, _quality, _write_tables
+from journeymining.ingest.pull import MEMORY, TABLES, IngestResult, Place, _quality, _write_tables, ingest_source
 from journeymining.ingest.sources import adapt
 from journeymining.ingest.specs import read_connector
 from journeymining.ingest.streams import map_streams
@@ -83,28 +83,21 @@ def map_again(
         for name, config in sources.items():
             if progress:
                 progress(name)
-            place = Place(name, document)
-            spec = read_connector(connector_folder(config.connector, base=base) / SPEC)
-            connector = adapt(spec, config, place.spec_error)
-            before = previous.get(name, {})
-            raw = store / "raw" / name
-            (work / name).mkdir(parents=True)
-            counted = map_streams(
+            result = _map_source(
                 name,
-                connector,
                 config,
-                raw=raw,
-                landed={stream: _landed(raw / stream, before, stream) for stream in connector.streams},
-                work=work / name,
-                zone=config.timezone or timezone,
-                region=config.region or region,
+                previous.get(name, {}),
+                timezone=timezone,
+                region=region,
                 key=key,
-                place=place,
+                raw_dir=store / "raw",
+                work_dir=work,
+                base=base,
+                document=document,
                 memory=memory,
                 threads=threads,
             )
-            files = {table: sorted((work / name / table).glob("*.parquet")) for table in TABLES}
-            results.append(IngestResult(name, files=files, quality={**before, **counted}))
+            results.append(result)
         quality = _quality(results, pseudonymised=True)
         _remove_derived(store)
         _write_tables(results, store)
@@ -113,6 +106,61 @@ def map_again(
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return quality
+
+
+def _map_source(
+    name: str,
+    config: SourceConfig,
+    before: Mapping[str, Any],
+    *,
+    timezone: str | None,
+    region: str | None,
+    key: bytes,
+    raw_dir: Path,
+    work_dir: Path,
+    base: Path,
+    document: Document | None,
+    memory: str,
+    threads: int | None,
+) -> IngestResult:
+    """Map one source from its raw records; what was counted when they landed stays."""
+    if config.pulled:
+        # Databases and APIs land apart from mapping anyway.
+        return ingest_source(
+            name,
+            config,
+            timezone=timezone,
+            region=region,
+            key=key,
+            raw_dir=raw_dir,
+            work_dir=work_dir,
+            base=base,
+            document=document,
+            memory=memory,
+            threads=threads,
+            pull=False,
+        )
+    place = Place(name, document)
+    spec = read_connector(connector_folder(config.connector, base=base) / SPEC)
+    connector = adapt(spec, config, place.spec_error)
+    raw, work = raw_dir / name, work_dir / name
+    work.mkdir(parents=True)
+    counted = map_streams(
+        name,
+        connector,
+        config,
+        raw=raw,
+        landed={stream: _landed(raw / stream, before, stream) for stream in connector.streams},
+        work=work,
+        zone=config.timezone or timezone,
+        region=config.region or region,
+        key=key,
+        place=place,
+        memory=memory,
+        threads=threads,
+    )
+    files = {table: sorted((work / table).glob("*.parquet")) for table in TABLES}
+    return IngestResult(name, files=files, quality={**before, **counted})
 
 
 def _previous_quality(store: Path) -> dict[str, dict[str, Any]]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 
 import pyarrow.parquet as pq
 import pytest
 
 from journeymining.exceptions import InputError, UsageError
+from journeymining.ingest.keys import pseudonym
 from journeymining.jobs import read_job
 from journeymining.jobs.events import Builder, cut_journeys, pull_events, stitch_customers
 from journeymining.jobs.manifest import Manifest
@@ -146,3 +149,24 @@ def test_what_cannot_be_rotated_is_refused_and_left_as_it_was(job, tmp_path):
         rotate_key(job, old_key=OLD, new_key=NEW, events=folder)
 
     assert [step.reused for step in build(job, folder, OLD).steps] == [True] * 3
+
+
+def test_what_was_pulled_from_a_database_is_mapped_again_without_it(tmp_path):
+    pytest.importorskip("sqlalchemy", reason="SQLAlchemy is not installed: pip install 'journeymining[databases]'")
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as database:
+        database.execute("CREATE TABLE orders (id INTEGER, time TEXT, activity TEXT, email TEXT)")
+        database.execute("INSERT INTO orders VALUES (1, '2026-01-01T10:00:00Z', 'order', 'a@example.org')")
+        database.commit()
+    source = f"{{connector: csv, url: 'sqlite:///{tmp_path}/shop.db', tables: {{rows: {{table: orders}}}}}}"
+    (tmp_path / "job.yaml").write_text(
+        f"job: shop\ntimezone: UTC\njourneys: {{by: customer}}\nsources: {{shop: {source}}}\n"
+    )
+    job = read_job(tmp_path / "job.yaml")
+    build(job, tmp_path / "events", OLD)
+    (before,) = pq.read_table(tmp_path / "events/identifiers.parquet")["value_hash"].to_pylist()
+    (tmp_path / "shop.db").unlink()
+
+    folder = rotate_key(job, old_key=OLD, new_key=NEW, events=tmp_path / "events")
+
+    (after,) = pq.read_table(folder / "identifiers.parquet")["value_hash"].to_pylist()
+    assert after == pseudonym("email", "a@example.org", NEW) != before
