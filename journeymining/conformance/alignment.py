@@ -29,6 +29,9 @@ BOTH, LOG, MODEL = 0, 1, 2
 
 ROW_BYTES = 2_000_000_000
 
+WORK_OF_A_THREAD = 1_000_000
+"""States times symbols from which a thread of its own takes less time than it takes to start."""
+
 
 class Move(NamedTuple):
     """One step of an alignment: ``position`` is the event's place in the path, ``transition`` the model's; else -1."""
@@ -156,13 +159,18 @@ def align(
         scale = 1 + max(len(paths[one]) for one in chosen) if ends_anywhere else 1
         scaled = Costs(costs.log * scale + (scale > 1), costs.model * scale, costs.both * scale)
         model = _model(graph, transition_labels, scaled)
-        order = sorted(chosen, key=lambda one: paths[one].tolist())
+        # Big-endian bytes sort as the symbols do, so that paths with a common beginning are neighbours.
+        order = sorted(chosen, key=lambda one: paths[one].astype(">i4").tobytes())
         # More than one block only where it pays: rows are not shared across blocks.
-        blocks = max(1, min(threads or os.cpu_count() or 1, len(order) // 50))
+        work = graph.states * sum(len(paths[one]) for one in chosen)
+        blocks = max(1, min(threads or os.cpu_count() or 1, len(order) // 50, work // WORK_OF_A_THREAD))
         parts = [part.tolist() for part in np.array_split(np.array(order), blocks)]
         run = partial(_run, paths=paths, model=model, symbol_labels=symbol_labels, costs=scaled, open_end=ends_anywhere)
-        with ThreadPoolExecutor(blocks) as pool:
-            found = list(pool.map(run, parts))
+        if blocks == 1:
+            found = [run(parts[0])]
+        else:
+            with ThreadPoolExecutor(blocks) as pool:
+                found = list(pool.map(run, parts))
         pieces += parts
         results += [(cost // scale, *rest) for cost, *rest in found]
     return _in_given_order(pieces, results, len(paths))

@@ -310,6 +310,19 @@ def test_events_are_matched_as_early_as_they_can_be():
     assert [(move.kind, move.position) for move in moves] == [(BOTH, 0), (BOTH, 1), (LOG, 2)]
 
 
+def test_threads_change_nothing(monkeypatch):
+    flow, chance = parse_flow("a > {b, c} > (d | e)* > f?"), random.Random(3)
+    net, paths = flow_net(flow), sorted({disturbed(played(flow, chance), chance) for _ in range(400)})
+    alone = aligned(net, paths)
+    monkeypatch.setattr("journeymining.conformance.alignment.WORK_OF_A_THREAD", 1)
+
+    beside = aligned(net, paths)
+
+    assert len(paths) > 100
+    for column in ("cost", "state", "offsets", "kind", "position", "transition"):
+        assert getattr(beside, column).tolist() == getattr(alone, column).tolist()
+
+
 def test_no_paths_are_no_alignments():
     assert len(aligned(flow_net(parse_flow("a")), []).cost) == 0
 
