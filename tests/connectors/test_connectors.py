@@ -41,6 +41,8 @@ BY_RULE = {
     ("matomo", "log_conversion", "idvisit"): "a garbage visit is another visit",
     ("salesforce", "Task", "CompletedDateTime"): "a task that is not completed is dated by its creation",
     ("salesforce", "Task", "TaskSubtype"): "a task of another kind is a task",
+    ("salesforce", "CampaignMember", "ContactId"): "a member that is no contact is a lead",
+    ("salesforce", "MessagingEndUser", "ContactId"): "a user who is no contact is a lead",
     ("salesforce", "Case", "ClosedDate"): "a case without it is open",
     ("csv", "rows", "activity"): "a row says itself what happened",
     ("ga4", "events", "page_location"): "a screen stands in for a page",

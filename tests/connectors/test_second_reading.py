@@ -173,6 +173,43 @@ def read_salesforce(found):
     for _, row in found.table("Contact.csv"):
         ids = [("contact", row["Id"]), ("account", row["AccountId"]), ("email", email(row["Email"]))]
         found.other("record", identifiers=joined([*ids, *(("phone", phone(row[n])) for n in ("Phone", "MobilePhone"))]))
+    read_salesforce_sales(found)
+
+
+def read_salesforce_sales(found):
+    for _, row in found.table("Lead.csv"):
+        ids = [("contact", row["Id"]), ("contact", row["ConvertedContactId"]), ("account", row["ConvertedAccountId"])]
+        ids += [("email", email(row["Email"])), ("phone", phone(row["Phone"])), ("phone", phone(row["MobilePhone"]))]
+        found.other("record", identifiers=joined(ids))
+    owners = {row["Id"]: row for _, row in found.table("Opportunity.csv")}
+    for line, row in found.table("OpportunityHistory.csv"):
+        ids = [("contact", owners[row["OpportunityId"]]["ContactId"])]
+        ids += [("account", owners[row["OpportunityId"]]["AccountId"])]
+        if time := with_offset(row["CreatedDate"]):
+            columns = {"topic": row["StageName"], "resource": row["CreatedById"], "initiator": "organisation"}
+            found.event("OpportunityHistory", time, ids=ids, activity="opportunity_changed", **columns)
+        else:
+            found.rejected("OpportunityHistory", "OpportunityHistory.csv", line, UNREADABLE)
+    for _, row in found.table("CampaignMember.csv"):
+        ids, topic = [("contact", row["ContactId"] or row["LeadId"])], row["CampaignId"]
+        columns = {"activity": "campaign_joined", "initiator": "organisation"}
+        found.event("CampaignMember", with_offset(row["CreatedDate"]), ids=ids, topic=topic, **columns)
+        if row["FirstRespondedDate"]:
+            day = datetime.strptime(row["FirstRespondedDate"], "%Y-%m-%d").replace(tzinfo=UTC), "declared UTC", "day"
+            found.event(
+                "CampaignMember", day, ids=ids, topic=topic, activity="campaign_responded", initiator="customer"
+            )
+    users = {row["Id"]: row for _, row in found.table("MessagingEndUser.csv")}
+    for _, row in found.table("MessagingSession.csv"):
+        user = users.get(row["MessagingEndUserId"], {"ContactId": "", "LeadId": "", "AccountId": ""})
+        ids = [("contact", user["ContactId"] or user["LeadId"]), ("account", user["AccountId"])]
+        channel = {"EmbeddedMessaging": "chat", "WhatsApp": "whatsapp"}[row["ChannelType"]]
+        for part, name in (("Start", "started"), ("Accept", "accepted"), ("End", "ended")):
+            if row[f"{part}Time"]:
+                columns = {"activity": f"messaging_{name}", "channel": channel, "topic": row["AgentType"]}
+                if part == "Accept":
+                    columns |= {"resource": row["OwnerId"], "initiator": "organisation"}
+                found.event("MessagingSession", with_offset(row[f"{part}Time"]), ids=ids, **columns)
 
 
 def read_access_log(found):
