@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
+from journeymining.cli.run import command
 from journeymining.jobs import read_job
 from journeymining.jobs.analyses import sensitivity_step
 from journeymining.jobs.events import Builder, cut_journeys, prepare_log, pull_events, stitch_customers
@@ -82,3 +84,15 @@ def test_one_kind_of_identifier_cannot_be_left_out_and_the_run_says_so(tmp_path)
 
     assert not (tmp_path / "stitch_sensitivity.csv").exists()
     assert "fewer than two kinds" in manifest.settings["sensitivity"]["not_computed"]
+
+
+def test_the_command_line_asks_for_it(tmp_path, monkeypatch):
+    (tmp_path / "design.yaml").write_text(DESIGN, encoding="utf-8")
+    (tmp_path / "job.yaml").write_text(JOB.replace("sensitivity: true", "sensitivity: false"), encoding="utf-8")
+    asked = []
+    monkeypatch.setattr("journeymining.jobs.run", lambda job, **options: asked.append((job.name, options)) or "report")
+
+    for options in ([], ["--sensitivity"]):
+        assert CliRunner().invoke(command, [str(tmp_path / "job.yaml"), *options]).exit_code == 0
+
+    assert [(name, options["sensitivity"]) for name, options in asked] == [("shop", False), ("shop", True)]
