@@ -215,9 +215,11 @@ def break_field(folder, stream_name, field, how):
     connector = read_connector(folder / SPEC)
     stream = connector.streams[stream_name]
     config = SourceConfig.model_validate({"connector": str(folder), **connector.sample.model_dump()})
-    files = find_files(connector, config, folder, InputError)[0][stream_name]
+    found = find_files(connector, config, folder, InputError)[0]
+    files = found[stream_name]
     if not files:
         return False
+    remove_others(connector, stream_name, found)
     for file in files:
         text = file.read_text(encoding="utf-8")
         format_ = stream.format.model_copy(update=config.format)
@@ -236,6 +238,15 @@ def break_field(folder, stream_name, field, how):
             return False
         file.write_text(changed, encoding="utf-8")
     return True
+
+
+def remove_others(connector, name, found):
+    """Leave only the files of a stream, of those it looks up and of those that look it up: the others cannot change."""
+    looked_up = {stream: {one.stream for one in spec.lookups.values()} for stream, spec in connector.streams.items()}
+    touched = {name, *looked_up[name], *(stream for stream, others in looked_up.items() if name in others)}
+    for stream, files in found.items():
+        for file in files if stream not in touched else ():
+            file.unlink()
 
 
 def broken_csv(text, format_, stream, column, how):
