@@ -20,7 +20,7 @@ from journeymining.conformance.flow import Block, Step, flow_net, parse_flow, st
 from journeymining.conformance.pnml import read_pnml, write_pnml
 from journeymining.conformance.process_tree import read_process_tree
 from journeymining.conformance.reachability import TooManyStatesError, reachability_graph
-from journeymining.exceptions import InputError, JourneyMiningError, SpecError
+from journeymining.exceptions import InputError, SpecError
 
 LETTERS = "abcdex"
 
@@ -87,27 +87,6 @@ def test_rules_that_a_flow_implies_hold_on_what_follows_it(check, flow):
     assert len(following) > 1
     assert len(found.rules) > 1
     assert found.rules["violated"].sum() == 0
-
-
-@pytest.mark.real_data
-def test_every_designed_journey_is_read_or_refused_with_a_reason(shared_data):
-    folder = shared_data / "designed_journeys"
-    read, refused = [], {}
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        try:
-            design = read_design(file)
-            if design.net is not None:
-                reachability_graph(design.net)
-            read.append(file.name)
-        except JourneyMiningError as error:
-            refused[file.name] = str(error)
-
-    assert len([name for name in read if name.endswith(".bpmn")]) >= 15
-    assert len([name for name in read if name.endswith(".decl")]) == 8
-    several = [name for name, reason in refused.items() if "several processes" in reason]
-    assert several == ["A.4.0.bpmn", "A.4.1.bpmn", "B.1.0.bpmn", "B.2.0.bpmn", "C.1.0.bpmn", "C.2.0.bpmn", "C.4.0.bpmn",
-                       "C.5.0.bpmn", "incidentManagement.bpmn"]  # fmt: skip
-    assert "subProcess '_c38139c7-a2d1-47c7-b75a-19e14c7212c8'" in refused["C.6.0.bpmn"]
 
 
 @pytest.mark.real_data
