@@ -7,7 +7,7 @@ driver lets them: no time is interpreted here. Binary values are written in hexa
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -111,7 +111,7 @@ class Database:
             raise self._complain(
                 f"stream '{stream}' has no column '{one.cursor}' for its cursor. It has: {', '.join(available)}."
             )
-        if not names:
+        if not set(names) & set(self._wanted[stream]):
             raise self._complain(f"stream '{stream}' has none of the columns {', '.join(self._wanted[stream])}.")
         with self._errors(), self._rows(self._query(one, names, since)) as fetch:
             while rows := fetch():
@@ -137,6 +137,7 @@ class Database:
         """Run a query whose rows stay on the server, and give a function that fetches the next ones."""
         connection = self._engine.raw_connection()
         driver = self._engine.dialect.driver
+        cursor: Any = None
         try:
             if driver == "pymysql":
                 from pymysql.cursors import SSCursor  # type: ignore[import-untyped]
@@ -155,7 +156,10 @@ class Database:
             cursor.execute(query)
             yield lambda: list(cursor.fetchmany(ROWS))
         finally:
-            # Not given back: what is left of a result would have to be read first.
+            if cursor is not None and driver != "pymysql":
+                with suppress(Exception):  # the connection may be gone, which has been said
+                    cursor.close()
+            # Not given back: PyMySQL would read what is left of a result first.
             connection.invalidate()
 
     @contextmanager

@@ -1,0 +1,361 @@
+"""Databases: PostgreSQL, MariaDB and SQLite give what their files give, in constant memory, and tell no password."""
+
+from __future__ import annotations
+
+import csv
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import suppress
+
+import pyarrow.parquet as pq
+import pymysql
+import pytest
+import sqlalchemy
+
+from journeymining.documents import parse_yaml
+from journeymining.exceptions import InputError, SpecError
+from journeymining.ingest import databases
+from journeymining.ingest.library import SPEC, connector_folder
+from journeymining.ingest.pull import ingest_sources, pull_source
+from journeymining.ingest.sources import SourceConfig
+from journeymining.ingest.specs import read_connector
+
+NAME = f"journeymining_test_{os.getpid()}"
+POSTGRES = os.environ.get("JOURNEYMINING_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres")
+MARIADB = os.environ.get("JOURNEYMINING_MARIADB", "mysql+pymysql://root@127.0.0.1:3306/mysql")
+
+# The table that Asterisk's own migrations make for its call detail records.
+CDR = """
+CREATE TABLE cdr (accountcode VARCHAR(20), src VARCHAR(80), dst VARCHAR(80), dcontext VARCHAR(80), clid VARCHAR(80),
+    channel VARCHAR(80), dstchannel VARCHAR(80), lastapp VARCHAR(80), lastdata VARCHAR(80), {start} TIMESTAMP NULL,
+    answer TIMESTAMP NULL, {end} TIMESTAMP NULL, duration INTEGER, billsec INTEGER, disposition VARCHAR(45),
+    amaflags VARCHAR(45), userfield VARCHAR(256), uniqueid VARCHAR(150), linkedid VARCHAR(150), peeraccount VARCHAR(80),
+    sequence INTEGER)"""
+CDR_FIELDS = read_connector(connector_folder("asterisk_cdr") / SPEC).streams["calls"].names
+
+
+def server(url):
+    """Make a scratch database on a server, give its engine and its URL for a job, and remove it; skip without one."""
+    admin = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT")
+    try:
+        with admin.connect() as connection:
+            connection.execute(sqlalchemy.text(f"CREATE DATABASE {NAME}"))
+    except sqlalchemy.exc.OperationalError:
+        pytest.skip(f"no database server answers at {sqlalchemy.make_url(url).render_as_string()}")
+    place = sqlalchemy.make_url(url).set(database=NAME)
+    engine = sqlalchemy.create_engine(place)
+    try:
+        yield engine, place.set(drivername=place.get_backend_name()).render_as_string(hide_password=False)
+    finally:
+        engine.dispose()
+        with admin.connect() as connection:
+            force = " WITH (FORCE)" if place.get_backend_name() == "postgresql" else ""
+            connection.execute(sqlalchemy.text(f"DROP DATABASE {NAME}{force}"))
+        admin.dispose()
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    yield from server(POSTGRES)
+
+
+@pytest.fixture(scope="module")
+def mariadb():
+    yield from server(MARIADB)
+
+
+@pytest.fixture
+def sqlite(tmp_path):
+    engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path / 'calls.db'}")
+    yield engine, "sqlite:///calls.db"
+    engine.dispose()
+
+
+@pytest.fixture(params=["postgres", "mariadb", "sqlite"])
+def database(request):
+    return request.getfixturevalue(request.param)
+
+
+def run(engine, *statements):
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.execute(sqlalchemy.text(statement))
+
+
+def ingest(base, name="source", out="out", **source):
+    configs = {name: SourceConfig.model_validate(source)}
+    return ingest_sources(
+        configs, timezone="Europe/Berlin", region="DE", key=None, out=base / out, base=base, threads=1
+    )
+
+
+def rows(base, table="source_events", out="out", without=()):
+    found = pq.read_table(base / out / f"{table}.parquet").drop_columns(list(without)).to_pylist()
+    return sorted(found, key=lambda row: [str(value) for value in row.values()])
+
+
+def test_a_table_gives_the_events_that_the_file_gives(tmp_path, checkout, database):
+    engine, url = database
+    sample = checkout / "connectors/asterisk_cdr/sample/Master.csv"
+    with sample.open(encoding="utf-8", newline="") as file:
+        calls = [row for row in csv.reader(file) if len(row) == len(CDR_FIELDS) and row[9].startswith("20")]
+    (tmp_path / "Master.csv").write_text("".join(f"{','.join(quoted(row))}\n" for row in calls), encoding="utf-8")
+    quote = engine.dialect.identifier_preparer.quote
+    with suppress(sqlalchemy.exc.DatabaseError):
+        run(engine, "DROP TABLE cdr")
+    run(engine, CDR.format(start=quote("start"), end=quote("end")))
+    with engine.begin() as connection:
+        if engine.dialect.name == "mysql":
+            connection.execute(sqlalchemy.text("SET time_zone = '+00:00'"))
+        names = ", ".join(map(quote, CDR_FIELDS))
+        insert = sqlalchemy.text(f"INSERT INTO cdr ({names}) VALUES ({', '.join(f':{name}' for name in CDR_FIELDS)})")
+        for row in reversed(calls):
+            connection.execute(insert, {name: value or None for name, value in zip(CDR_FIELDS, row, strict=True)})
+
+    ingest(tmp_path, connector="asterisk_cdr", path="Master.csv", out="file")
+    ingest(tmp_path, connector="asterisk_cdr", url=url, tables={"calls": "cdr"}, out="table")
+
+    assert len(rows(tmp_path, out="file")) > 3
+    # A table has no lines: its records stand in the order of their content.
+    assert rows(tmp_path, out="table", without=["source_order"]) == rows(tmp_path, out="file", without=["source_order"])
+    assert rows(tmp_path, "identifiers", "table") == rows(tmp_path, "identifiers", "file")
+
+
+def quoted(row):
+    return ['"' + field.replace('"', '""') + '"' for field in row]
+
+
+@pytest.mark.real_data
+def test_matomos_log_tables_become_what_its_visitors_did(tmp_path, shared_data, mariadb):
+    engine, url = mariadb
+    load_matomo(engine, shared_data)
+
+    quality = ingest(tmp_path, connector="matomo", url=url, tables=MATOMO)
+
+    events = pq.read_table(tmp_path / "out/source_events.parquet").to_pylist()
+    found = [(event["activity"], str(event["timestamp"]), event["topic"]) for event in events]
+    assert found[0] == ("page_view", "2026-10-24 22:58:00+00:00", "/")
+    assert found[-1] == ("order", "2026-10-24 23:03:00+00:00", None)
+    assert len(found) == 12
+    assert {row["kind"] for row in rows(tmp_path, "identifiers")} == {"login", "cookie", "order"}
+    # Addresses and fingerprints are no identifiers of the connector: they never leave the database.
+    raw = pq.read_table(next((tmp_path / "out/raw/source/log_visit/000001").iterdir()))
+    assert {"idvisit", "user_id"} <= set(raw.column_names)
+    assert not {"location_ip", "config_id"} & set(raw.column_names)
+    assert quality["sources"]["source"]["columns_changed"] == {}
+
+
+MATOMO = {
+    "log_action": {"table": "matomo_log_action", "cursor": "idaction"},
+    "log_visit": {"table": "matomo_log_visit", "cursor": "visit_last_action_time", "overlap": "1 hour"},
+    "log_link_visit_action": {"table": "matomo_log_link_visit_action", "cursor": "idlink_va", "overlap": "100"},
+    "log_conversion": "matomo_log_conversion",
+}
+
+
+def load_matomo(engine, shared_data):
+    dump = (shared_data / "real_systems/matomo/matomo_dump.sql").read_text(encoding="latin-1")
+    several = {"client_flag": pymysql.constants.CLIENT.MULTI_STATEMENTS}
+    given = engine.url.translate_connect_args(username="user")
+    with pymysql.connect(**given, **several) as connection, connection.cursor() as cursor:
+        cursor.execute(dump)
+        while cursor.nextset():
+            pass
+        connection.commit()
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+def test_a_million_rows_of_matomo_in_constant_memory(tmp_path, shared_data, mariadb):
+    engine, url = mariadb
+    load_matomo(engine, shared_data)
+    run(
+        engine,
+        "INSERT INTO matomo_log_link_visit_action (idlink_va, idsite, idvisitor, idvisit, server_time, idaction_url, "
+        "idaction_name) SELECT 1000 + seq, 1, UNHEX(SUBSTR(MD5(seq DIV 10), 1, 16)), 1000 + seq DIV 10, "
+        "'2026-01-01' + INTERVAL seq SECOND, 2, 1 FROM seq_1_to_1000000",
+    )
+    tables = {"log_action": "matomo_log_action", "log_link_visit_action": MATOMO["log_link_visit_action"]}
+
+    peak, records = peak_of_a_pull(tmp_path, connector="matomo", url=url, tables=tables)
+    quality = ingest(tmp_path, connector="matomo", url=url, tables=tables, out="peak")
+
+    assert records["log_link_visit_action"] == 1_000_012
+    assert peak < 350
+    # One search of the sample goes by a name that no longer is one.
+    assert quality["events"] == 1_000_011
+
+
+@pytest.mark.slow
+def test_a_million_rows_of_postgresql_in_constant_memory(tmp_path, postgres):
+    engine, url = postgres
+    run(
+        engine,
+        "CREATE TABLE visits AS SELECT i AS id, TIMESTAMPTZ '2026-01-01 00:00:00Z' + i * INTERVAL '1 second' AS time, "
+        "'visit' AS activity, 'c' || (i / 5) AS cookie, repeat('x', 100) AS topic FROM generate_series(1, 1000000) i",
+    )
+
+    peak, records = peak_of_a_pull(
+        tmp_path, connector="csv", url=url, tables={"rows": {"table": "visits", "cursor": "id"}}
+    )
+
+    assert records == {"rows": 1_000_000}
+    assert peak < 350
+
+
+PEAK = r"""
+import json, re, sys
+from pathlib import Path
+from journeymining.ingest.pull import pull_source
+from journeymining.ingest.sources import SourceConfig
+state = pull_source("source", SourceConfig.model_validate(json.loads(sys.argv[1])), raw_dir=sys.argv[2])
+records = {name: known["records"] for name, known in state.items()}
+# Not ru_maxrss: that counts the process that was forked as well.
+peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]
+print(json.dumps([int(peak) / 1024, records]))
+"""
+
+
+def peak_of_a_pull(base, **source):
+    """Return the peak memory of a process that pulls, in MB, and how many records it pulled."""
+    import json
+
+    answer = subprocess.run(
+        [sys.executable, "-c", PEAK, json.dumps(source), str(base / "peak/raw")], capture_output=True, text=True
+    )
+    assert answer.returncode == 0, answer.stderr
+    return json.loads(answer.stdout)
+
+
+def test_values_come_as_the_database_writes_them(tmp_path, postgres):
+    engine, url = postgres
+    run(
+        engine,
+        "DROP TABLE IF EXISTS kinds",
+        "CREATE TABLE kinds AS SELECT TIMESTAMPTZ '2026-10-25 02:30:00.5+02' AS time, NUMERIC '12.50' AS value, "
+        "TRUE AS activity, BYTEA '\\xab01' AS cookie, JSON '{\"a\": 1}' AS topic, "
+        "TIMESTAMP 'infinity' AS resource, NULL AS status",
+    )
+
+    pull_source("s", config(connector="csv", url=url, tables={"rows": "kinds"}), raw_dir=tmp_path / "raw")
+
+    (row,) = pq.read_table(tmp_path / "raw/s/rows/000001/00000.parquet").to_pylist()
+    assert {name: value for name, value in row.items() if not name.startswith("_")} == {
+        "time": "2026-10-25 00:30:00.5+00",
+        "value": "12.50",
+        "activity": "true",
+        "cookie": "AB01",
+        "topic": '{"a": 1}',
+        "resource": "infinity",
+        "status": None,
+    }
+
+
+def config(**source):
+    return SourceConfig.model_validate(source)
+
+
+def test_a_password_is_in_no_message(tmp_path, postgres, mariadb, caplog):
+    caplog.set_level("DEBUG")
+    document = parse_yaml("sources:\n  s:\n    connector: csv\n    url: hidden\n", path="job.yaml")
+    for _, url in (postgres, mariadb):
+        parsed = sqlalchemy.make_url(url).set(username="nobody", password="geheim")
+        for broken in (parsed, parsed.set(port=1), parsed.set(database="none")):
+            text = broken.render_as_string(hide_password=False)
+            try:
+                pull_source("s", config(connector="csv", url=text), raw_dir=tmp_path, document=document)
+            except InputError as error:
+                assert str(error).startswith("job.yaml:4:5: source 's': ")
+                assert "geheim" not in str(error)
+                assert "\n" not in str(error)
+            assert "geheim" not in repr(config(connector="csv", url=text))
+            assert "geheim" not in config(connector="csv", url=text).shown
+    assert "geheim" not in caplog.text
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"geheim" in path.read_bytes()]
+
+
+@pytest.fixture
+def shop(tmp_path):
+    with sqlite3.connect(tmp_path / "shop.db") as connection:
+        connection.execute("CREATE TABLE visits (id INTEGER PRIMARY KEY, time TEXT, activity TEXT, email TEXT)")
+        connection.execute("INSERT INTO visits VALUES (1, '2026-03-01T10:00:00Z', 'visit', 'a@example.org')")
+    connection.close()
+    return {"connector": "csv", "url": "sqlite:///shop.db"}
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"url": "sqlite:///nothing.db"}, InputError, "there is no database 'nothing.db'"),
+        ({"url": "nosuch://host/db"}, InputError, "'url' is none of a database that can be read"),
+        ({"tables": {"rows": "visitors"}}, InputError, r"could not be read \(visitors\)"),
+        ({"tables": {"row": "visits"}}, SpecError, "has no stream 'row'. Did you mean 'rows'"),
+        ({"tables": {"rows": {"cursor": "id"}}}, SpecError, "needs either 'table' or 'query'"),
+        (
+            {"tables": {"rows": {"table": "visits", "cursor": "number"}}},
+            InputError,
+            "no column 'number' for its cursor",
+        ),
+        ({"query": "SELECT 1 AS x"}, InputError, "none of the columns"),
+    ],
+)
+def test_what_cannot_be_read_is_said_with_its_place(tmp_path, shop, change, error, message):
+    with pytest.raises(error, match=message):
+        pull_source("s", config(**{**shop, **change}), raw_dir=tmp_path / "raw", base=tmp_path)
+
+    assert not list((tmp_path / "raw").rglob("*.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ({"connector": "csv"}, "either 'path' .* or 'url'"),
+        ({"connector": "csv", "path": "a", "url": "sqlite:///b"}, "either 'path' .* or 'url'"),
+        ({"connector": "csv", "path": "a", "query": "SELECT 1"}, "'query' does not go with path"),
+        ({"connector": "csv", "url": "https://a", "tables": {"rows": "b"}}, "'tables' does not go with this url"),
+        ({"connector": "csv", "url": "sqlite:///b", "http": {}}, "'http' does not go with this url"),
+        ({"connector": "csv", "url": "sqlite:///b", "tables": {"rows": {"overlap": "an hour"}}}, "an hour"),
+    ],
+)
+def test_a_source_says_where_its_records_are_once(source, message):
+    with pytest.raises(ValueError, match=message):
+        SourceConfig.model_validate(source)
+
+
+def test_a_query_stands_in_for_a_table(tmp_path, shop):
+    query = "SELECT id, time, upper(activity) AS activity, email FROM visits"
+
+    quality = ingest(tmp_path, **{**shop, "query": query, "cursor": "id"})
+
+    assert quality["events"] == 1
+    assert [row["activity"] for row in rows(tmp_path)] == ["VISIT"]
+    assert quality["sources"]["source"]["pulled"]["rows"]["cursor"] == "1"
+
+
+def test_a_server_that_goes_away_costs_nothing(tmp_path, postgres, monkeypatch):
+    engine, url = postgres
+    run(
+        engine,
+        "DROP TABLE IF EXISTS gone",
+        "CREATE TABLE gone AS SELECT i AS id, '2026-01-01T00:00:00Z' AS time, 'visit' AS activity "
+        "FROM generate_series(1, 50000) AS i",
+    )
+    source = config(connector="csv", url=url, tables={"rows": {"table": "gone", "cursor": "id"}})
+    kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> {me}"
+    batch = databases.pa.record_batch
+    calls = iter(range(100))
+
+    def cut(*given, **named):
+        if next(calls) == 2:
+            with engine.connect() as connection:
+                connection.execute(sqlalchemy.text(kill.format(me="pg_backend_pid()")))
+        return batch(*given, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(databases.pa, "record_batch", cut)
+        with pytest.raises(InputError, match="the database could not be read"):
+            pull_source("s", source, raw_dir=tmp_path / "raw")
+
+    assert pull_source("s", source, raw_dir=tmp_path / "raw")["rows"]["records"] == 50_000
