@@ -52,7 +52,7 @@ def auc(label: NDArray[np.int8], score: NDArray[np.float64], weight: NDArray[np.
     0.75
     """
     weights = np.ones(len(label)) if weight is None else weight
-    return float(_aucs(label, score, weights[None, :])[0])
+    return float(_aucs(label, score, weights[None, :], np.arange(len(label)))[0])
 
 
 def weighted_auc(label: NDArray[np.int8], score: NDArray[np.float64], lengths: NDArray[np.int64]) -> tuple[float, int]:
@@ -121,9 +121,8 @@ def resampled_aucs(
     for start in range(0, repeats, step):
         count = min(step, repeats - start)
         drawn = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), size=count)
-        weights = drawn[:, codes].astype(float)
         for name, score in scores.items():
-            found[name].append(_aucs(label, score, weights))
+            found[name].append(_aucs(label, score, drawn, codes))
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
@@ -210,14 +209,19 @@ def headline(
     return f"What paths tell of {outcome} is not distinguishable from {words}: {span} ({figures})."
 
 
-def _aucs(label: NDArray[np.int8], score: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return one AUC per row of weights: the chance that a positive scores above a negative, ties half."""
+def _aucs(
+    label: NDArray[np.int8], score: NDArray[np.float64], weights: NDArray[Any], owner: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return one AUC per row of weights: the chance that a positive scores above a negative, ties half.
+
+    A journey weighs what the column of its owner says.
+    """
     order = np.argsort(score, kind="stable")
     ranked, positive = score[order], label[order] == 1
     first = np.flatnonzero(np.concatenate([[True], np.diff(ranked) != 0])) if len(ranked) else np.zeros(0, dtype=int)
     if not len(first):
         return np.full(len(weights), math.nan)
-    w = weights[:, order]
+    w = weights[:, owner[order]]
     up = np.add.reduceat(np.where(positive, w, 0.0), first, axis=1)
     down = np.add.reduceat(np.where(positive, 0.0, w), first, axis=1)
     below = np.cumsum(down, axis=1) - down

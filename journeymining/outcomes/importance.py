@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
+from sklearn.linear_model import LogisticRegression
 
 from journeymining.outcomes.evaluation import auc
 from journeymining.outcomes.models import threads_for
@@ -62,22 +63,48 @@ def _shuffle_groups(
         journeys, label = journeys[rows], label[rows]
     encoder, classifier = model.pipeline[0], model.pipeline[1:]
     encoded = encoder.transform(journeys).tocsc()
-    whole = auc(label, classifier.predict_proba(encoded.tocsr())[:, 1])
+    weights = linear_weights(model)
+    ranked = encoded @ weights if weights is not None else classifier.predict_proba(encoded.tocsr())[:, 1]
+    whole = auc(label, ranked)
     groups = pd.Series([feature_group(str(name)) for name in encoder.get_feature_names_out()])
     found = []
     for group, places in groups.groupby(groups, sort=True).groups.items():
         columns = np.asarray(places, dtype=np.int64)
-        others = np.setdiff1d(np.arange(encoded.shape[1]), columns)
-        part, rest = encoded[:, columns].tocsr(), encoded[:, others]
-        back = np.argsort(np.concatenate([others, columns]))
+        part = encoded[:, columns]
         falls = []
         for _ in range(repeats if part.nnz else 0):
-            mixed = sparse.hstack([rest, part[generator.permutation(len(label))]], format="csc")[:, back].tocsr()
-            falls.append(whole - auc(label, classifier.predict_proba(mixed)[:, 1]))
+            shuffled = generator.permutation(len(label))
+            if weights is not None:
+                # What a linear model says is a sum, so only the part that is shuffled has to be added anew; rounded,
+                # so that equal journeys stay tied.
+                share = part @ weights[columns]
+                scores = np.round(ranked - share + share[shuffled], 9)
+            else:
+                scores = _mixed(classifier, encoded, columns, shuffled)
+            falls.append(whole - auc(label, scores))
         if falls:
             found.append((str(group), float(np.mean(falls)), float(np.std(falls)), len(columns)))
     table = pd.DataFrame(found, columns=["group", "importance", "spread", "columns"])
     return table.sort_values(["importance", "group"], ascending=[False, True], ignore_index=True)
+
+
+def linear_weights(model: Fitted) -> NDArray[np.float64] | None:
+    """Return what one unit of every feature adds to the log-odds of a logistic model; None for any other model."""
+    steps = model.pipeline.named_steps
+    if not isinstance(steps["model"], LogisticRegression) or "scale" not in steps:
+        return None
+    weights: NDArray[np.float64] = steps["model"].coef_[0] / steps["scale"].scale_
+    return weights
+
+
+def _mixed(
+    classifier: Any, encoded: sparse.csc_array, columns: NDArray[np.int64], shuffled: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    others = np.setdiff1d(np.arange(encoded.shape[1]), columns)
+    back = np.argsort(np.concatenate([others, columns]))
+    mixed = sparse.hstack([encoded[:, others], encoded[:, columns].tocsr()[shuffled]], format="csc")[:, back].tocsr()
+    result: NDArray[np.float64] = classifier.predict_proba(mixed)[:, 1]
+    return result
 
 
 def feature_group(name: str) -> str:

@@ -12,7 +12,7 @@ from journeymining.exceptions import EmptyLogError, InputError
 from journeymining.outcomes.audit import audit
 from journeymining.outcomes.effects import effects
 from journeymining.outcomes.importance import grouped_importance
-from journeymining.outcomes.landmarks import LinkedOutcome, linked_outcome
+from journeymining.outcomes.landmarks import Judged, LinkedOutcome, linked_outcome
 from journeymining.outcomes.models import fit_all
 from journeymining.outcomes.results import OutcomeResult, judge, model_card
 from journeymining.outcomes.splitting import Split, check_disjoint
@@ -53,7 +53,7 @@ def link_labels(journeys: JourneyFrame, column: str, positive: str, *, name: str
         raise InputError(f"Column '{column}' never is '{positive}'. It is: {', '.join(labels.levels[:8])}.")
     first = labels.codes[journeys.offsets[:-1]]
     others = {key: values for key, values in journeys.coded.items() if key != column}
-    return linked_outcome(
+    judged = Judged(
         name or column,
         replace(journeys, coded=others),
         first == labels.levels.index(positive),
@@ -63,6 +63,7 @@ def link_labels(journeys: JourneyFrame, column: str, positive: str, *, name: str
         [],
         f"{name or column} = '{positive}' in the column '{column}' of the log.",
     )
+    return linked_outcome(judged)
 
 
 def strict_split(linked: LinkedOutcome, *, train_share: float = 0.8) -> tuple[Split, LinkedOutcome]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from journeymining.exceptions import InputError, UsageError, did_you_mean
 from journeymining.outcomes.journey_frame import JourneyFrame, microseconds
-from journeymining.outcomes.landmarks import LinkedOutcome, at_landmark, leave_out, length, linked_outcome
-from journeymining.outcomes.surveys import link_survey
+from journeymining.outcomes.landmarks import Judged, LinkedOutcome, at_landmark, leave_out, length, linked_outcome
+from journeymining.outcomes.surveys import judge_survey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from journeymining.outcomes.config import OutcomeConfig
 
 
-def link_outcome(
+def link_outcome(journeys: JourneyFrame, outcomes: pd.DataFrame, **question: Any) -> LinkedOutcome:
+    """Keep the journeys whose label is certain and count the others by reason; asked like `judge_outcome`."""
+    return linked_outcome(judge_outcome(journeys, outcomes, **question))
+
+
+def judge_outcome(
     journeys: JourneyFrame,
     outcomes: pd.DataFrame,
     *,
@@ -37,7 +42,7 @@ def link_outcome(
     in_scope: NDArray[np.bool_] | None = None,
     observed_until: pd.Timestamp | None = None,
     definition: str | None = None,
-) -> LinkedOutcome:
+) -> Judged:
     """Label every journey by whether its customer had the outcome in the time after the landmark.
 
     With t0 the landmark, g the gap, h the horizon and w the window, a path holds the events in (t0 - w, t0] and the
@@ -67,10 +72,10 @@ def link_outcome(
     observed_until : Timestamp, optional
         Where the rows do not say it; default the last event of the log.
 
-    Raises
-    ------
-    EmptyLogError
-        If no journey gets a label; the message says why.
+    Returns
+    -------
+    Judged
+        Every journey; `journeymining.outcomes.landmarks.linked_outcome` keeps those with a label.
     """
     t_gap, t_horizon = length(gap), length(horizon)
     paths, t0, reason = at_landmark(journeys, landmark, mask, in_scope)
@@ -86,7 +91,7 @@ def link_outcome(
     leave_out(reason, t0 + t_gap + t_horizon > until, "censored")
     amount = finder.within if at_least is None else finder.sums
     label = (amount >= at_least) if at_least is not None else (amount == 0) if silence else (amount > 0)
-    return linked_outcome(
+    return Judged(
         name, paths, label, reason, t0, t0 + t_gap + t_horizon, list(mask), definition or f"{name} after {landmark}"
     )
 
@@ -101,6 +106,19 @@ def link(
     in_scope: NDArray[np.bool_] | None = None,
 ) -> LinkedOutcome:
     """Label journeys as a section of the job file says."""
+    return linked_outcome(judge(name, config, journeys, surveys=surveys, table=table, in_scope=in_scope))
+
+
+def judge(
+    name: str,
+    config: OutcomeConfig,
+    journeys: JourneyFrame,
+    *,
+    surveys: pd.DataFrame | None = None,
+    table: pd.DataFrame | None = None,
+    in_scope: NDArray[np.bool_] | None = None,
+) -> Judged:
+    """Say what is known of the outcome of every journey, as a section of the job file asks."""
     scope = in_scope
     if config.scope:
         _known(config.scope, journeys, f"outcomes.{name}.scope")
@@ -110,7 +128,7 @@ def link(
     if config.survey is not None:
         if surveys is None:
             raise UsageError(f"Outcome '{name}' is a survey, but there are no surveys.")
-        return link_survey(
+        return judge_survey(
             journeys,
             surveys,
             metric=config.survey,
@@ -136,7 +154,7 @@ def link(
         if occurrences.empty:
             types = ", ".join(sorted(map(str, table["type"].unique())))
             raise InputError(f"The table of outcomes has no rows of type '{config.table}'. Found: {types}.")
-    return link_outcome(
+    return judge_outcome(
         journeys,
         occurrences,
         landmark=config.landmark,

@@ -51,6 +51,24 @@ class LinkedOutcome:
     excluded: pd.DataFrame
 
 
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """Every journey up to its landmark, with what is known of its outcome so far.
+
+    ``reason`` is empty where the label is certain, else a key of `REASONS`; ``label`` is what was seen until the end
+    of the log, certain or not.
+    """
+
+    name: str
+    paths: JourneyFrame
+    label: NDArray[np.bool_]
+    reason: NDArray[Any]
+    landmark: NDArray[np.int64]
+    known_at: NDArray[np.int64]
+    masked: list[str]
+    definition: str
+
+
 def at_landmark(
     journeys: JourneyFrame, landmark: str, mask: Sequence[str], in_scope: NDArray[np.bool_] | None
 ) -> tuple[JourneyFrame, NDArray[np.int64], NDArray[Any]]:
@@ -76,33 +94,34 @@ def at_landmark(
     return paths, t0, reason
 
 
-def linked_outcome(
-    name: str,
-    paths: JourneyFrame,
-    label: NDArray[np.bool_],
-    reason: NDArray[Any],
-    t0: NDArray[np.int64],
-    known_at: NDArray[np.int64],
-    mask: list[str],
-    definition: str,
-) -> LinkedOutcome:
-    """Keep the journeys with a label and count the others by reason."""
-    inside = reason == ""
-    counts = {"journeys": len(paths), "labelled": int(inside.sum()), "positives": int(label[inside].sum())}
-    counts |= {key: int((reason == key).sum()) for key in REASONS}
+def linked_outcome(judged: Judged) -> LinkedOutcome:
+    """Keep the journeys with a label and count the others by reason.
+
+    Raises
+    ------
+    EmptyLogError
+        If no journey has a label; the message says why.
+    """
+    inside = judged.reason == ""
+    counts = {
+        "journeys": len(judged.paths),
+        "labelled": int(inside.sum()),
+        "positives": int(judged.label[inside].sum()),
+    }
+    counts |= {key: int((judged.reason == key).sum()) for key in REASONS}
     if not inside.any():
         why = ", ".join(f"{counts[key]} {text}" for key, text in REASONS.items() if counts[key])
-        raise EmptyLogError(f"Outcome '{name}': no journey has a known outcome. Left out: {why}.")
-    excluded = pd.DataFrame({"journey_id": paths.journey_id[~inside], "reason": reason[~inside]})
+        raise EmptyLogError(f"Outcome '{judged.name}': no journey has a known outcome. Left out: {why}.")
+    excluded = pd.DataFrame({"journey_id": judged.paths.journey_id[~inside], "reason": judged.reason[~inside]})
     return LinkedOutcome(
-        name=name,
-        journeys=paths[inside],
-        label=label[inside].astype(np.int8),
-        landmark=t0[inside],
-        known_at=known_at[inside],
+        name=judged.name,
+        journeys=judged.paths[inside],
+        label=judged.label[inside].astype(np.int8),
+        landmark=judged.landmark[inside],
+        known_at=judged.known_at[inside],
         counts=counts,
-        definition=definition,
-        masked=mask,
+        definition=judged.definition,
+        masked=judged.masked,
         excluded=excluded,
     )
 

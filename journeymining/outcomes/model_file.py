@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 OURS = ("journeymining.outcomes.encoders.", "journeymining.outcomes.models.")
 """Types of this package that a model file may hold; everything else must be trusted by skops itself."""
 
+CONTENT = ("name", "pipeline", "trained", "chosen", "sigmoid", "calibrated")
+
 
 def write_model(model: Fitted, path: str | Path) -> None:
     """Write a fitted model as a skops file."""
     import skops.io
 
-    skops.io.dump(
-        {"name": model.name, "trained": model.trained, "chosen": model.chosen, "pipeline": model.pipeline}, path
-    )
+    skops.io.dump({name: getattr(model, name) for name in CONTENT}, path)
 
 
 def read_model(path: str | Path) -> Fitted:
@@ -42,4 +42,4 @@ def read_model(path: str | Path) -> Fitted:
     if foreign:
         raise InputError(f"{path}: the model holds types that are not trusted: {', '.join(sorted(foreign)[:5])}.")
     content = skops.io.load(path, trusted=unknown)
-    return Fitted(**{key: content[key] for key in ("name", "pipeline", "trained", "chosen")})
+    return Fitted(**{name: content[name] for name in CONTENT})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,11 +10,11 @@ import pandas as pd
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no types
+from threadpoolctl import threadpool_limits
 
+from journeymining.outcomes.crossfit import apply_sigmoid, fit_sigmoid, grouped_folds, out_of_fold
 from journeymining.outcomes.encoders import (
     AggregateEncoder,
     ChannelEncoder,
@@ -47,17 +47,23 @@ DUMMIES = {"prior": "the overall rate", "length": "journey length", "last activi
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """A fitted pipeline: encoders, scaling and classifier in one object that takes a `JourneyFrame`."""
+    """A fitted pipeline: encoders, scaling and classifier in one object that takes a `JourneyFrame`.
+
+    ``sigmoid`` are intercept and slope of the calibration of its odds, fitted on journeys that the model had not seen;
+    it counts only if ``calibrated`` says so, see `calibrated_if_better`.
+    """
 
     name: str
     pipeline: Pipeline
     trained: int
     chosen: dict[str, Any]
+    sigmoid: tuple[float, float] | None = None
+    calibrated: bool = False
 
     def chance(self, journeys: JourneyFrame) -> NDArray[np.float64]:
         """Return the probability of the outcome per journey."""
-        result: NDArray[np.float64] = self.pipeline.predict_proba(journeys)[:, 1]
-        return result
+        raw: NDArray[np.float64] = self.pipeline.predict_proba(journeys)[:, 1]
+        return apply_sigmoid(self.sigmoid, raw) if self.calibrated else raw
 
 
 def features(journeys: JourneyFrame) -> FeatureUnion:
@@ -100,6 +106,11 @@ def fit_logistic_model(
         Default three stratified folds of customers. A splitter that ignores groups is refused.
     strengths : tuple of float
         Inverse penalties; judged by log loss.
+
+    Returns
+    -------
+    Fitted
+        With the sigmoid that calibrates it, fitted on the journeys of the folds; not yet used.
     """
     rows = _at_most(len(label), seed)
     journeys, label = journeys[rows], label[rows]
@@ -113,18 +124,34 @@ def fit_logistic_model(
     )
     if splitter is not None:
         require_grouped(splitter)
-    folds = _folds(label, groups)
-    if len(strengths) == 1 or (splitter is None and folds < 2):
+    count = _folds(label, groups)
+    if len(strengths) == 1 or (splitter is None and count < 2):
         return Fitted(name, pipeline.fit(journeys, label), len(rows), {"C": strengths[0]})
-    search = GridSearchCV(
-        pipeline,
-        {"model__C": list(strengths)},
-        scoring="neg_log_loss",
-        cv=splitter or StratifiedGroupKFold(folds, shuffle=True, random_state=seed),
-        error_score="raise",
-    )
-    search.fit(journeys, label, groups=groups)
-    return Fitted(name, search.best_estimator_, len(rows), {"C": float(search.best_params_["model__C"])})
+    folds = splitter.split(label, label, groups) if splitter else grouped_folds(label, groups, count, seed=seed)
+    strength, unseen = out_of_fold(pipeline, journeys, label, folds, strengths)
+    pipeline.set_params(model__C=strength).fit(journeys, label)
+    return Fitted(name, pipeline, len(rows), {"C": strength}, fit_sigmoid(label, unseen))
+
+
+def calibrated_if_better(
+    model: Fitted, journeys: JourneyFrame, label: NDArray[np.int8]
+) -> tuple[Fitted, dict[str, Any]]:
+    """Calibrate a model if its Brier score on held-out journeys gets no worse by it; return it and what was found.
+
+    The sigmoid was fitted on the training side only. That the better of two is kept makes the Brier score of the kept
+    one look a little better than it is; both are told.
+    """
+    if model.sigmoid is None:
+        return model, {"method": "sigmoid", "used": False, "reason": "there were no unseen chances to fit it on"}
+    with threads_for(len(label)):
+        raw: NDArray[np.float64] = model.pipeline.predict_proba(journeys)[:, 1]
+    before = float(((raw - label) ** 2).mean())
+    after = float(((apply_sigmoid(model.sigmoid, raw) - label) ** 2).mean())
+    used = after <= before
+    intercept, slope = model.sigmoid
+    said = "no worse on held-out journeys" if used else "worse on held-out journeys"
+    found = {"method": "sigmoid", "used": used, "reason": said, "brier_before": before, "brier_after": after}
+    return replace(model, calibrated=used), found | {"intercept": intercept, "slope": slope}
 
 
 def fit_boosting(journeys: JourneyFrame, label: NDArray[np.int8], *, seed: int = 0) -> Fitted:

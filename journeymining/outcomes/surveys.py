@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from journeymining.journeys.answers import answers_on_journeys
-from journeymining.outcomes.landmarks import LinkedOutcome, at_landmark, leave_out, length, linked_outcome
+from journeymining.outcomes.landmarks import Judged, LinkedOutcome, at_landmark, leave_out, length, linked_outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from journeymining.outcomes.journey_frame import JourneyFrame
 
 
-def link_survey(
+def link_survey(journeys: JourneyFrame, surveys: pd.DataFrame, **question: Any) -> LinkedOutcome:
+    """Keep the journeys whose label is certain and count the others by reason; asked like `judge_survey`."""
+    return linked_outcome(judge_survey(journeys, surveys, **question))
+
+
+def judge_survey(
     journeys: JourneyFrame,
     surveys: pd.DataFrame,
     *,
@@ -32,7 +37,7 @@ def link_survey(
     mask: Sequence[str] = (),
     in_scope: NDArray[np.bool_] | None = None,
     definition: str | None = None,
-) -> LinkedOutcome:
+) -> Judged:
     """Label every journey by what its customer answered afterwards.
 
     An answer that names its journey belongs to it, and what happened after it was sent is left out of the path. Any
@@ -65,6 +70,4 @@ def link_survey(
     marks = linked["value"].to_numpy(dtype=float)
     label = np.zeros(len(paths), dtype=bool)
     label[rows] = marks >= promoters if promoters is not None else marks <= (detractors or 0.0)
-    return linked_outcome(
-        name, paths, label, reason, cut, known_at, list(mask), definition or f"{name} by survey {metric}"
-    )
+    return Judged(name, paths, label, reason, cut, known_at, list(mask), definition or f"{name} by survey {metric}")
