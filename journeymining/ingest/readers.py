@@ -134,21 +134,31 @@ def _lines(file: Path, format_: Format, landed: Landed) -> Iterator[pa.RecordBat
         yield _table({TEXT: lines}, numbers, [None] * len(lines))
 
 
+_JOINT = re.compile(r"\}\s*\{")
+
+
+def _after_space(text: str, start: int) -> int:
+    while start < len(text) and text[start].isspace():
+        start += 1
+    return start
+
+
 def _objects(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
     """Yield JSON objects that stand on one line one by one; from there on they are counted like lines."""
     decoder, further = json.JSONDecoder(), 0
     for number, line in lines:
-        rest = line.strip()
-        while re.search(r"\}\s*\{", rest):
+        text, start = line.strip(), 0
+        while _JOINT.search(text, start):
             try:
-                end = decoder.raw_decode(rest)[1]
+                end = decoder.raw_decode(text, start)[1]
             except (ValueError, RecursionError):
                 break
-            if not rest[end:].strip():
+            rest = _after_space(text, end)
+            if rest == len(text):
                 break
-            yield number + further, rest[:end]
-            rest, further = rest[end:].strip(), further + 1
-        yield number + further, rest
+            yield number + further, text[start:end]
+            start, further = rest, further + 1
+        yield number + further, text[start:]
 
 
 def _w3c(file: Path, format_: Format, columns: Sequence[str], landed: Landed) -> Iterator[pa.RecordBatch]:
