@@ -30,6 +30,7 @@ COMMANDS = {
     "convert": "Convert an event log between CSV, Parquet, XES and OCEL 2.0.",
     "connectors": "List, show or test the connectors.",
     "erase": "Forget a customer, and prove it.",
+    "rotate": "Replace the key of the pseudonyms of a job.",
 }
 
 

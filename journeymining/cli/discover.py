@@ -43,10 +43,13 @@ if TYPE_CHECKING:
     help="How infrequent a step may be, relative to the strongest, and still be left out of the model.",
 )
 @click.option("--top", type=click.IntRange(1), default=10, show_default=True, help="How many variants are shown.")
+@click.option("--k", type=click.IntRange(min=2), help="For others' eyes: paths of fewer than K customers are grouped.")
 @format_option
 @out_option
 @force_option
-def command(miner: Miner, noise: float, top: int, format: str, out: Path | None, force: bool, **log: Any) -> None:
+def command(
+    miner: Miner, noise: float, top: int, k: int | None, format: str, out: Path | None, force: bool, **log: Any
+) -> None:
     """Show the journeys that customers actually take.
 
     The most frequent paths on stdout; with --out also all tables and the process model as files.
@@ -55,13 +58,16 @@ def command(miner: Miner, noise: float, top: int, format: str, out: Path | None,
     """
     from journeymining.discovery.results import describe_model, discover, write
     from journeymining.engines.prepared_log import prepare
+    from journeymining.eventlog.anonymity import k_anonymous
+    from journeymining.eventlog.report import reading_report
     from journeymining.jobs.account import write_account
     from journeymining.writing import refuse_occupied, whole_folder
 
     if out is not None:
         refuse_occupied(out, force=force)
     table = read_log(**log)
-    with prepare(table) as prepared:
+    shown = table if k is None else k_anonymous(table, k)
+    with prepare(shown) as prepared:
         digest = str(prepared.manifest["digest"])
         discovery = discover(prepared, miner=miner, noise=noise)
     if out is not None:
@@ -73,9 +79,13 @@ def command(miner: Miner, noise: float, top: int, format: str, out: Path | None,
                 "discover",
                 table,
                 log,
-                settings={"miner": miner, "noise": noise, "prepared_log": digest, "files_left_out": missing},
+                settings={"k": k, "miner": miner, "noise": noise, "prepared_log": digest, "files_left_out": missing},
                 counts={name: value for name, value in discovery.coverage.items() if isinstance(value, int)},
-                quality={"coverage": discovery.coverage, "process_model": model},
+                quality={
+                    "coverage": discovery.coverage,
+                    "process_model": model,
+                    "anonymity": reading_report(shown).get("anonymity"),
+                },
             )
     if format == "table":
         emit(_summary(discovery))

@@ -15,7 +15,7 @@ def command(job_file: str, events: str | None, yes: bool) -> None:
     The old key is in JOURNEYMINING_KEY, the new one in JOURNEYMINING_NEW_KEY. Works from the raw records that were
     pulled; no source is read again. Customers and journeys get new names, and nothing says which was which.
 
-    Example: JOURNEYMINING_NEW_KEY=$(cat new.key) journeymining rotate journey.yaml
+    Example: journeymining rotate journey.yaml
     """
     from journeymining.cli.progress import steps_on_stderr
     from journeymining.ingest.keys import KEY_VARIABLE, key_from_environment

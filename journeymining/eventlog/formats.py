@@ -54,6 +54,8 @@ def read_ocel(path: Path, *, object_type: str | None = None) -> tuple[pa.Table, 
         types = sorted(str(name) for name in log.objects["ocel:type"].unique())
         chosen = _choose(types, object_type, path)
         flat = pm4py.ocel_flattening(log, chosen)
+    # OCEL 2.0 times are UTC; depending on what else is installed, pm4py's readers leave the zone away.
+    flat["time:timestamp"] = pd.to_datetime(flat["time:timestamp"], utc=True)
     flat = flat.drop(columns=[name for name in ("case:ocel:type",) if name in flat.columns])
     # A column of the events that came out empty carries nothing; the format has no way to declare it.
     flat = flat.dropna(axis="columns", how="all")

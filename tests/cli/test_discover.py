@@ -123,3 +123,17 @@ def test_rows_that_were_left_out_are_in_the_account(run, tmp_path):
     (step,) = json.loads((tmp_path / "result" / "manifest.json").read_text())["steps"]
     assert (step["rows_in"], step["rows_out"]) == (8, 7)
     assert sum(step["left_out"].values()) == 1
+
+
+def test_paths_of_fewer_than_k_customers_are_grouped(tmp_path):
+    rows = [f"{number},order,2026-01-01T10:00:00Z\n{number},pay,2026-01-02T10:00:00Z" for number in range(3)]
+    log = tmp_path / "log.csv"
+    log.write_text("\n".join(["case_id,activity,timestamp", *rows, "9,secret,2026-01-01T10:00:00Z", ""]))
+
+    answer = CliRunner().invoke(
+        command, [str(log), "--k", "2", "--format", "csv", "--out", str(tmp_path / "out")], catch_exceptions=False
+    )
+
+    assert "order > pay" in answer.stdout
+    everything = b"".join(path.read_bytes() for path in (tmp_path / "out").iterdir())
+    assert b"secret" not in everything
