@@ -65,6 +65,7 @@ class Database:
         try:
             parsed = sqlalchemy.make_url(url)
             parsed = parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
+            self._place = [parsed.drivername, parsed.host, parsed.port, parsed.database]
             if parsed.drivername.startswith("sqlite") and parsed.database:
                 if not (base / parsed.database).is_file():
                     raise complain(f"there is no database '{parsed.database}'.")
@@ -81,9 +82,7 @@ class Database:
 
     def settings(self, stream: str) -> Any:
         """Return what decides which records a stream has."""
-        url = self._engine.url
-        place = [url.drivername, url.host, url.port, url.database]
-        return [place, self._tables[stream].model_dump(exclude={"overlap"}), self._wanted[stream]]
+        return [self._place, self._tables[stream].model_dump(exclude={"overlap"}), self._wanted[stream]]
 
     def cursor(self, stream: str) -> Cursor:
         """Return the cursor of a stream."""

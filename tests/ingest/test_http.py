@@ -1,0 +1,304 @@
+"""HTTP APIs: every way of paging, throttling, cut connections, repeated pages, tokens; against a server here."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+import pyarrow.parquet as pq
+import pytest
+
+from journeymining.documents import parse_yaml
+from journeymining.exceptions import InputError, SpecError
+from journeymining.ingest import batches
+from journeymining.ingest.pull import ingest_sources, pull_source
+from journeymining.ingest.sources import SourceConfig
+
+SIZE = 7
+"""Records of a page."""
+
+
+class Service:
+    """A server with records that answers page by page, and misbehaves when told to."""
+
+    def __init__(self, count):
+        self.records = [
+            {
+                "id": number,
+                "time": f"2026-03-01T10:{number % 60:02d}:00Z",
+                "activity": "visit",
+                "who": {"n": f"n{number}"},
+            }
+            for number in range(count)
+        ]
+        self.asked = Counter()
+        self.requests = []
+        self.trouble = {}  # where -> list of what goes wrong, one per request
+
+    def answer(self, handler):
+        parts = urlsplit(handler.path)
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        self.requests.append((parts.path, query, dict(handler.headers)))
+        if parts.path == "/token":
+            body = handler.rfile.read(int(handler.headers["Content-Length"])).decode()
+            self.requests.append(("body", body, {}))
+            return reply(handler, {"access_token": "t-1"})
+        since = int(query.get("since", 0))
+        records = [record for record in self.records if record["id"] >= since]
+        way = parts.path.strip("/")
+        start = {
+            "page": lambda: (int(query["page"]) - 1) * SIZE,
+            "offset": lambda: int(query["offset"]),
+        }.get(way, lambda: int(query.get("after", 0)))()
+        wrong = self.trouble.get(start, [])
+        what = wrong.pop(0) if wrong else None
+        if what == "throttle":
+            return reply(handler, {}, status=429, headers={"Retry-After": "0"})
+        if isinstance(what, int):
+            return reply(handler, {"error": "secret detail"}, status=what)
+        if what == "repeat":
+            start = max(0, start - SIZE)
+        page = records[start : start + SIZE]
+        here = f"http://{handler.headers['Host']}/{way}"
+        more = start + SIZE < len(records)
+        link = f"{here}?after={start + SIZE}"
+        if way == "link":
+            return reply(handler, page, headers={"Link": f'<{link}>; rel="next"'} if more else {}, cut=what == "cut")
+        body = {"results": page, "paging": {"after": str(start + SIZE), "link": link} if more else {}}
+        if what == "elsewhere":
+            body["paging"]["link"] = "http://example.org/steal"
+        if what == "circle":
+            body["paging"]["after"] = str(start)
+        return reply(handler, body, cut=what == "cut")
+
+
+def reply(handler, body, *, status=200, headers=None, cut=False):
+    data = json.dumps(body).encode()
+    handler.send_response(status)
+    for name, value in (headers or {}).items():
+        handler.send_header(name, value)
+    handler.send_header("Content-Length", str(len(data)))
+    handler.end_headers()
+    handler.wfile.write(data[: len(data) // 2] if cut else data)
+    if cut:
+        handler.close_connection = True
+
+
+@contextmanager
+def serving(service):
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            service.answer(self)
+
+        do_POST = do_GET
+
+        def log_message(self, *given):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def service():
+    return Service(30)
+
+
+@pytest.fixture
+def base(service):
+    with serving(service) as url:
+        yield url
+
+
+WAYS = {
+    "page": {"records": "results", "page": {"by": "page"}},
+    "offset": {"records": "results", "page": {"by": "offset"}},
+    "link": {"page": {"by": "link"}},
+    "next": {"records": "results", "page": {"by": "link", "next": "paging.link"}},
+    "cursor": {"records": "results", "page": {"by": "cursor", "parameter": "after", "next": "paging.after"}},
+}
+
+
+@pytest.fixture(scope="module")
+def connector(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("visits")
+    (folder / "connector.yaml").write_text(
+        "connector: visits\ntitle: Visits\nstreams:\n  visits:\n    format: {type: json_lines}\n"
+        "    fields: {id: id, time: time, activity: activity, who: who.n}\n    key: [id]\n"
+        "    identifiers: {account: {field: who}}\n    events:\n      - activity: {field: activity}\n"
+        "        time: {field: time}\n",
+        encoding="utf-8",
+    )
+    return str(folder)
+
+
+def source(connector, base, way, **http):
+    path = "/" + ("cursor" if way == "next" else way)
+    settings = {**WAYS[way], "attempts": 4, "timeout": 10, **http}
+    return SourceConfig.model_validate({"connector": connector, "url": base + path, "http": settings})
+
+
+def pulled(folder, config, **options):
+    pull_source("s", config, raw_dir=folder / "raw", **options)
+    ingest_sources({"s": config}, timezone=None, region=None, key=None, out=folder, pull=False)
+    events = pq.read_table(folder / "source_events.parquet").to_pylist()
+    links = {row["event_id"]: row["value_hash"] for row in pq.read_table(folder / "identifiers.parquet").to_pylist()}
+    return sorted(int(links[event["event_id"]].partition(":n")[2]) for event in events)
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    import urllib3
+
+    monkeypatch.setattr(urllib3.Retry, "get_backoff_time", lambda self: 0)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_page_is_read_once(tmp_path, service, base, connector, way):
+    assert pulled(tmp_path, source(connector, base, way)) == list(range(30))
+    assert len(service.requests) == (6 if way in {"page", "offset"} else 5)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("trouble", ["throttle", 500, 503, "cut"])
+def test_trouble_that_passes_changes_nothing(tmp_path, service, base, connector, way, trouble):
+    service.trouble = {0: [trouble], 14: [trouble, trouble]}
+
+    assert pulled(tmp_path, source(connector, base, way)) == list(range(30))
+
+
+def test_a_page_that_comes_twice_is_counted_once(tmp_path, service, base, connector):
+    service.records += service.records[5:9]
+
+    assert pulled(tmp_path, source(connector, base, "cursor")) == list(range(30))
+
+
+def test_a_pull_that_is_cut_goes_on_where_it_was(tmp_path, service, base, connector):
+    service.trouble = {14: ["cut"] * 10}
+    config = source(connector, base, "cursor")
+    with pytest.raises(InputError, match="the server could not be read"):
+        pull_source("s", config, raw_dir=tmp_path / "raw")
+    assert batches.read_state(tmp_path / "raw/s")["visits"]["batches"] == []
+    service.trouble, service.requests = {}, []
+
+    assert pulled(tmp_path, config) == list(range(30))
+    assert [query["after"] for _, query, _ in service.requests] == ["14", "21", "28"]
+
+
+def test_a_cursor_asks_only_for_what_is_new(tmp_path, service, base, connector):
+    config = source(connector, base, "cursor", cursor="id", since="since", overlap="2")
+    assert pulled(tmp_path, config) == list(range(30))
+    service.records += Service(33).records[30:]
+    service.requests = []
+
+    assert pulled(tmp_path, config) == list(range(33))
+    assert [query.get("since") for _, query, _ in service.requests] == ["27"]
+
+    state = batches.read_state(tmp_path / "raw/s")["visits"]
+    assert (state["batches"], state["cursor"]) == (["000001", "000002"], "32")
+    assert pulled(tmp_path, config) == list(range(33))
+    assert batches.read_state(tmp_path / "raw/s")["visits"] == state
+
+
+def test_a_record_that_changed_counts_in_its_newest_version(tmp_path, service, base, connector):
+    config = source(connector, base, "cursor", cursor="id", since="since", overlap="10")
+    pulled(tmp_path, config)
+    service.records[25]["activity"] = "call"
+
+    assert pulled(tmp_path, config) == list(range(30))
+    events = pq.read_table(tmp_path / "source_events.parquet").to_pylist()
+    assert Counter(event["activity"] for event in events) == {"visit": 29, "call": 1}
+
+
+def test_a_full_refresh_forgets_what_is_gone(tmp_path, service, base, connector):
+    config = source(connector, base, "cursor", cursor="id", since="since")
+    pulled(tmp_path, config)
+    del service.records[3]
+
+    assert pulled(tmp_path, config) == list(range(30))
+    assert pulled(tmp_path, config, full_refresh=True) == [number for number in range(30) if number != 3]
+
+
+def test_columns_that_come_go_and_change_are_told(tmp_path, service, base, connector):
+    config = source(connector, base, "page")
+    pulled(tmp_path, config)
+    service.records = [{**record, "id": str(record["id"]), "lang": "de"} for record in service.records]
+    for record in service.records:
+        del record["activity"]
+    pulled(tmp_path, config)
+
+    quality = json.loads((tmp_path / "quality.json").read_text())
+    assert quality["sources"]["s"]["columns_changed"]["visits"] == [
+        {"column": "lang", "change": "new", "now": "VARCHAR"},
+        {"column": "activity", "change": "gone", "before": "VARCHAR"},
+        {"column": "id", "change": "type", "before": "BIGINT", "now": "VARCHAR"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "way", "message"),
+    [
+        ([503] * 9, "cursor", "the server answered 503 to /cursor"),
+        ([404], "cursor", "the server answered 404 to /cursor"),
+        ([403], "cursor", "answered 403 to /cursor. Are the credentials right"),
+        (["elsewhere"], "next", "the next page is on another server"),
+        (["circle"], "cursor", "the pages go in a circle"),
+    ],
+)
+def test_trouble_that_stays_is_one_line(tmp_path, service, base, connector, trouble, way, message):
+    service.trouble = {0: trouble, 7: list(trouble)}
+    document = parse_yaml("sources:\n  s:\n    connector: x\n    url: x\n", path="job.yaml")
+
+    with pytest.raises(InputError, match=message) as caught:
+        pull_source("s", source(connector, base, way), raw_dir=tmp_path, document=document)
+
+    assert str(caught.value).startswith("job.yaml:4:5: source 's': ")
+    assert "secret detail" not in str(caught.value)
+
+
+def test_secrets_are_sent_and_never_written(tmp_path, service, base, connector, caplog):
+    caplog.set_level("DEBUG")
+    service.trouble = {14: [500] * 9}
+    auth = {"oauth2": {"token_url": f"{base}/token", "client_id": "me", "client_secret": "geheim", "scope": "all"}}
+    config = source(connector, base, "cursor", auth=auth, parameters={"api_key": "geheim"}, headers={"X-Key": "geheim"})
+    with pytest.raises(InputError, match="answered 500"):
+        pull_source("s", config, raw_dir=tmp_path)
+    service.trouble = {}
+    pull_source("s", config, raw_dir=tmp_path)
+
+    sent = [
+        (query["api_key"], head["X-Key"], head["Authorization"])
+        for path, query, head in service.requests
+        if path == "/cursor"
+    ]
+    assert set(sent) == {("geheim", "geheim", "Bearer t-1")}
+    assert ("body", "grant_type=client_credentials&client_id=me&client_secret=geheim&scope=all", {}) in service.requests
+    assert "geheim" not in repr(config)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"geheim" in path.read_bytes()]
+    assert "client_secret" not in caplog.text
+
+
+def test_streams_need_paths(tmp_path, base):
+    config = SourceConfig.model_validate({"connector": "salesforce", "url": base})
+
+    with pytest.raises(InputError, match="say with 'http: paths' where the streams are: Case, "):
+        pull_source("s", config, raw_dir=tmp_path)
+    with pytest.raises(SpecError, match=r"has no stream 'Cas'\. Did you mean 'Case'"):
+        pull_source(
+            "s",
+            SourceConfig.model_validate({"connector": "salesforce", "url": base, "http": {"paths": {"Cas": "/a"}}}),
+            raw_dir=tmp_path,
+        )
