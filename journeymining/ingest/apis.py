@@ -7,6 +7,7 @@ after the one that ``Retry-After`` asks for. A pull that is cut for good goes on
 from __future__ import annotations
 
 import json
+import logging
 import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
@@ -145,10 +146,10 @@ class Api:
     def _get(self, where: str) -> tuple[Any, Any]:
         errors = self._urllib3.exceptions
         try:
-            response = self._pool.request("GET", where, headers=self._headers())
+            response = self._request("GET", where, headers=self._headers())
             if response.status == 401 and self._config.auth.oauth2 and self._token:
                 self._token = None
-                response = self._pool.request("GET", where, headers=self._headers())
+                response = self._request("GET", where, headers=self._headers())
         except errors.HTTPError as error:
             reason = getattr(error, "reason", None) or error
             raise self._complain(f"the server could not be read ({type(reason).__name__}).") from None
@@ -160,6 +161,15 @@ class Api:
             return json.loads(response.data), response.headers
         except ValueError:
             raise self._complain(f"the answer to {urlsplit(where).path} is no JSON.") from None
+
+    def _request(self, method: str, url: str, **options: Any) -> Any:
+        # It logs whole addresses, and what the job sends along in them may be secret.
+        talkative = logging.getLogger("urllib3.connectionpool")
+        was, talkative.disabled = talkative.disabled, True
+        try:
+            return self._pool.request(method, url, **options)
+        finally:
+            talkative.disabled = was
 
     def _headers(self) -> dict[str, str]:
         auth = self._config.auth
@@ -181,7 +191,7 @@ class Api:
         if oauth.scope:
             fields["scope"] = oauth.scope
         try:
-            response = self._pool.request("POST", oauth.token_url, fields=fields, encode_multipart=False)
+            response = self._request("POST", oauth.token_url, fields=fields, encode_multipart=False)
             token = json.loads(response.data).get("access_token") if response.status == 200 else None
         except (self._urllib3.exceptions.HTTPError, ValueError, AttributeError):
             response, token = None, None
