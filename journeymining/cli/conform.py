@@ -10,14 +10,16 @@ import click
 from journeymining.cli.options import emit, force_option, format_option, log_argument, log_options, out_option, read_log
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
 
     from journeymining.conformance.conform import Conformance
+    from journeymining.engines.prepared_log import PreparedLog
 
 GATES = ("fitness", "fitting", "log_fitness", "precision", "generalisation", "simplicity", "order_score", "coverage")
 TABLES = (
     "deviations", "variants", "touchpoints", "phases", "channels", "entries", "rules", "promises", "journeys",
-    "periods", "drift",
+    "periods", "drift", "fixes",
 )  # fmt: skip
 
 
@@ -36,6 +38,13 @@ TABLES = (
     show_default=True,
     help="The periods of the table 'periods'.",
 )
+@click.option(
+    "--outcome-event",
+    metavar="ACTIVITY",
+    help="What customers did afterwards, such as contract_cancelled: makes the table 'fixes', what to mend first.",
+)
+@click.option("--horizon", metavar="DURATION", help="How long after its end a journey is watched for that outcome.")
+@click.option("--outcome-wanted", is_flag=True, help="That outcome is a good one, such as a renewal.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the random draws behind intervals.")
 @click.option("--table", type=click.Choice(TABLES), default="deviations", show_default=True, help="What to show.")
 @click.option(
@@ -49,6 +58,9 @@ def command(
     open_after: str | None,
     silent_cost: int,
     every: str,
+    outcome_event: str | None,
+    horizon: str | None,
+    outcome_wanted: bool,
     seed: int,
     table: str,
     fail_under: tuple[str, ...],
@@ -61,27 +73,102 @@ def command(
 
     Example: journeymining conform events.parquet --design design.yaml --fail-under fitness=0.9
     """
-    from journeymining.conformance.conform import conform, write
+    from journeymining.conformance.conform import conform
     from journeymining.conformance.design import read_design
     from journeymining.conformance.drift import by_period, drift
     from journeymining.engines.prepared_log import prepare
-    from journeymining.writing import whole_folder
+    from journeymining.exceptions import UsageError
+    from journeymining.writing import refuse_occupied, whole_folder
 
     gates = [_gate(text) for text in fail_under]
+    if (outcome_event is None) != (horizon is None):
+        raise UsageError("--outcome-event and --horizon go together: an outcome needs a time to show.")
+    if table == "fixes" and outcome_event is None:
+        raise UsageError("The table 'fixes' needs an outcome: --outcome-event ACTIVITY --horizon \"180 days\".")
+    if out is not None:
+        refuse_occupied(out, force=force)
     designed = read_design(design)
     events = read_log(**log)
     flags = None if open_after is None else _open_journeys(events, open_after)
     with prepare(events, journeys=flags) as prepared:
         found = conform(prepared, designed, silent_cost=silent_cost, seed=seed)
-        over_time = {"periods": by_period(prepared, found, every=every), "drift": drift(prepared, found)}
+        more = {"periods": by_period(prepared, found, every=every), "drift": drift(prepared, found)}
+        if outcome_event is not None:
+            more["fixes"] = _fixes(prepared, found, outcome_event, str(horizon), wanted=outcome_wanted)
+        digest = str(prepared.manifest["digest"])
     if out is not None:
+        settings = {"prepared_log": digest, "silent_cost": silent_cost, "open_after": open_after, "every": every,
+                    "outcome_event": outcome_event, "horizon": horizon}  # fmt: skip
         with whole_folder(out, force=force) as folder:
-            write(found, folder)
-            for name, part in over_time.items():
-                part.to_csv(folder / f"conformance_{name}.csv", index=False, lineterminator="\n")
-    emit(over_time[table] if table in over_time else getattr(found, table), format)
+            _write(folder, found, more, outcome_event)
+            _write_account(folder, found, events, log, design, settings=settings, seed=seed)
+    emit(more[table] if table in more else getattr(found, table), format)
     click.echo(_said(found), err=True)
     _check_gates(found, gates)
+
+
+def _fixes(log: PreparedLog, found: Conformance, event: str, horizon: str, *, wanted: bool) -> pd.DataFrame:
+    """Set what customers did after their journeys beside the deviations of these."""
+    from pydantic import ValidationError
+
+    from journeymining.conformance.fixes import fix_list
+    from journeymining.exceptions import UsageError
+    from journeymining.outcomes.config import OutcomeConfig
+    from journeymining.outcomes.journey_frame import journeys_for_outcomes
+    from journeymining.outcomes.labels import link
+
+    try:
+        config = OutcomeConfig.model_validate({"event": event, "landmark": "journey_end", "horizon": horizon})
+    except ValidationError as error:
+        raise UsageError(f"--horizon: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
+    linked = link(event, config, journeys_for_outcomes(log))
+    click.echo(f"{linked.definition} {linked.counts['labelled']} of {linked.counts['journeys']} are known.", err=True)
+    labels = zip(linked.journeys.journey_id.tolist(), linked.label.tolist(), strict=True)
+    return fix_list(found, {journey: bool(label) for journey, label in labels}, wanted=wanted)
+
+
+def _write(folder: Path, found: Conformance, more: dict[str, pd.DataFrame], outcome_event: str | None) -> None:
+    """Write all tables of a check."""
+    from journeymining.conformance.conform import write
+    from journeymining.conformance.description import describe_design
+    from journeymining.conformance.fixes import write_fix_list
+    from journeymining.jobs.manifest import write_json
+
+    write(found, folder)
+    write_json(folder / "design.json", describe_design(found.design))
+    for name in ("periods", "drift"):
+        more[name].to_csv(folder / f"conformance_{name}.csv", index=False, lineterminator="\n")
+    if outcome_event is not None:
+        # An activity may be named like a path.
+        place = "".join(one if one.isalnum() or one in "-_" else "_" for one in outcome_event)
+        write_fix_list(more["fixes"], folder / "outcomes" / place)
+
+
+def _write_account(
+    folder: Path,
+    found: Conformance,
+    events: pa.Table,
+    log: dict[str, Any],
+    design: Path,
+    *,
+    settings: dict[str, Any],
+    seed: int,
+) -> None:
+    from journeymining.jobs.account import write_account
+
+    scope, judged = found.summary["journeys"], found.summary["events"]
+    file = Path(str(design).partition("#")[0])
+    write_account(
+        folder,
+        "conform",
+        events,
+        log,
+        settings={"design": str(design)} | {name: one for name, one in settings.items() if one is not None},
+        counts={"events": judged["in_log"], "journeys": scope["in_log"], "journeys_in_scope": scope["in_scope"]},
+        quality={"conformance": {"journeys": scope, "events": judged, "unchecked": found.summary["unchecked"]}},
+        inputs={"design": file},
+        seed=seed,
+    )
 
 
 def _gate(text: str) -> tuple[str, float]:

@@ -13,6 +13,8 @@ from journeymining.exceptions import UsageError
 from journeymining.proportions import wilson
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import ArrayLike
 
     from journeymining.conformance.conform import Conformance
@@ -158,6 +160,15 @@ def drift(log: PreparedLog, conformance: Conformance, *, at_least: int = 10, sur
     columns = ["type", "touchpoint", "since", "earliest", "latest", "before", "after", "probability"]
     table = pd.DataFrame(rows, columns=columns)
     return table.sort_values("probability", ascending=False, kind="stable", ignore_index=True)
+
+
+def write_over_time(log: PreparedLog, conformance: Conformance, folder: Path, *, every: str = "month") -> None:
+    """Write ``conformance_periods.csv`` and ``conformance_drift.csv`` into a folder that exists."""
+    for name, table in (
+        ("periods", by_period(log, conformance, every=every)),
+        ("drift", drift(log, conformance)),
+    ):
+        table.to_csv(folder / f"conformance_{name}.csv", index=False, lineterminator="\n")
 
 
 def _starts(log: PreparedLog, conformance: Conformance) -> pl.DataFrame:

@@ -9,6 +9,8 @@ import pandas as pd
 from journeymining.conformance import conform as conformance_of
 from journeymining.conformance.description import describe_design
 from journeymining.conformance.design import read_design
+from journeymining.conformance.drift import write_over_time
+from journeymining.conformance.fixes import fix_list, write_fix_list
 from journeymining.discovery import results as discovery_of
 from journeymining.exceptions import EmptyLogError, InputError
 from journeymining.experience.on_journeys import experience_tables
@@ -25,6 +27,11 @@ if TYPE_CHECKING:
     from journeymining.jobs.events import Builder, Tell
     from journeymining.jobs.manifest import Manifest
     from journeymining.jobs.spec import Job
+    from journeymining.outcomes.config import OutcomeConfig
+    from journeymining.outcomes.results import OutcomeResult
+
+WANTED = frozenset({"repurchase", "renewal", "retention", "referral", "upsell"})
+"""Outcomes that are good news by their name; others are bad news, unless they ask for promoters."""
 
 
 def discover_step(job: Job, log: PreparedLog, manifest: Manifest, folder: Path, tell: Tell) -> None:
@@ -52,6 +59,7 @@ def conform_step(
         design = read_design(job.design)
         found = conformance_of.conform(log, design, seed=seed)
         conformance_of.write(found, folder)
+        write_over_time(log, found, folder)
         write_json(folder / "design.json", describe_design(design))
         scope = found.summary["journeys"]
         account.rows_in, account.rows_out = scope["in_log"], scope["in_scope"]
@@ -95,8 +103,20 @@ def outcomes_step(
                 account.rows_out, account.left_out = 0, {"not analysed: too few journeys": log.journey_count}
                 continue
             outcomes_of.write(result, place)
+            if conformance is not None:
+                write_fix_list(_fixes(conformance, result, wanted=_is_wanted(name, config)), place)
             account.rows_out = result.card["labelled"]
             account.left_out = result.card["left_out"]
+
+
+def _fixes(conformance: Conformance, result: OutcomeResult, *, wanted: bool) -> pd.DataFrame:
+    """Set the labels of an outcome beside the deviations of the same journeys."""
+    labels = zip(result.linked.journeys.journey_id.tolist(), result.linked.label.tolist(), strict=True)
+    return fix_list(conformance, {journey: bool(label) for journey, label in labels}, wanted=wanted)
+
+
+def _is_wanted(name: str, config: OutcomeConfig) -> bool:
+    return config.promoters is not None or name in WANTED
 
 
 def experience_step(

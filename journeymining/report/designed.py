@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from journeymining.report.charts import Scale, axis, bar, scale_of
 from journeymining.report.deviations import OUT_OF_PLACE, SHORT, deviation_sentence
 from journeymining.report.journey_map import all_touchpoints, main_order, run_colours
+from journeymining.report.over_time import over_time
 from journeymining.report.tables import records, show_table
 from journeymining.report.text_metrics import readable
 
@@ -34,6 +35,7 @@ def designed_chapter(run: Run, language: Language) -> dict[str, Any] | None:
         "inside": language.count(inside),
         "pending": (summary.get("journeys") or {}).get("open"),
         "promises": _promises(run, language),
+        "over_time": over_time(run, language),
         "table": show_table(
             found,
             {
@@ -84,6 +86,8 @@ def _steps(run: Run, found: pd.DataFrame, inside: int | None, language: Language
     order = main_order(run.design)
     colours = run_colours(run)
     counted = found if run.touchpoint_deviations is None else _sorted(run.touchpoint_deviations)
+    # A folder of a conformance check alone has no counts of touchpoints, but it knows which never occurred.
+    unseen = set((run.conformance_summary or {}).get("never_observed") or [])
     steps = []
     for name in [*order, *(other for other in design if other not in order)]:
         planned, point = design.get(name, {}), points.get(name)
@@ -101,7 +105,7 @@ def _steps(run: Run, found: pd.DataFrame, inside: int | None, language: Language
                 "optional": planned.get("optional"),
                 "moment_of_truth": planned.get("moment_of_truth"),
                 "journeys": language.count(point.journeys) if point else "0",
-                "never": not point or not point.journeys,
+                "never": name in unseen if run.touchpoints is None else not point or not point.journeys,
                 "free": language.percent(free),
                 "exact": exact,
                 "fill": 100 * free,

@@ -128,7 +128,8 @@ def run_colours(run: Run) -> dict[str, str]:
 
 def all_touchpoints(run: Run, *, in_scope: bool = False) -> list[Touchpoint]:
     """Return every activity of the run, and every designed touchpoint that never occurred."""
-    table = run.touchpoints if run.touchpoints is not None else pd.DataFrame(columns=["activity", "channel"])
+    none = pd.DataFrame(columns=["activity", "channel", "events", "journeys"])
+    table = run.touchpoints if run.touchpoints is not None else none
     design = {point["name"]: point for point in (run.design or {}).get("touchpoints", [])}
     numbers = {name: place for place, name in enumerate(main_order(run.design), start=1)}
     paths = run.in_scope if in_scope else run.variants

@@ -8,6 +8,7 @@ import pandas as pd
 
 from journeymining.report.charts import axis, calibration, dots, scale_of
 from journeymining.report.deviations import SHORT
+from journeymining.report.fixes import fixes_picture
 from journeymining.report.tables import records, show_table
 from journeymining.report.text_metrics import readable
 
@@ -70,8 +71,8 @@ def pattern_words(level: str, pattern: str, language: Language) -> str:
 
 def _outcome(run: Run, outcome: Outcome, language: Language) -> dict[str, Any]:
     card = outcome.card or {}
-    nested = run.folder / "outcomes" / outcome.name / "outcome_effects.csv"
-    file = nested if nested.is_file() else run.folder / "outcome_effects.csv"
+    nested = run.folder / "outcomes" / outcome.name
+    place = nested if nested.is_dir() else run.folder
     return {
         "name": readable(outcome.name),
         "definition": card.get("definition"),
@@ -82,7 +83,8 @@ def _outcome(run: Run, outcome: Outcome, language: Language) -> dict[str, Any]:
             for reason, rows in (card.get("left_out") or {}).items()
             if rows
         ],
-        "effects": _effects(outcome, language, file),
+        "effects": _effects(outcome, language, place / "outcome_effects.csv"),
+        "fixes": fixes_picture(outcome, language, place / "fix_list.csv"),
         "models": _models(card, language),
         "calibration": _calibration(card, language),
         "labelled": language.count(card["labelled"]) if card.get("labelled") is not None else None,

@@ -42,6 +42,27 @@ COLUMNS = {
         "broken": "int64",
         "share_kept": "float64",
     },
+    "conformance_periods.csv": {"period": TEXT, "journeys": "int64", "following": "int64", "share": "float64"},
+    "conformance_drift.csv": {
+        "type": TEXT,
+        "touchpoint": TEXT,
+        "since": TEXT,
+        "earliest": TEXT,
+        "latest": TEXT,
+        "before": "float64",
+        "after": "float64",
+        "probability": "float64",
+    },
+    "fix_list.csv": {
+        "type": TEXT,
+        "touchpoint": TEXT,
+        "journeys": "int64",
+        "difference": "float64",
+        "wanted": "bool",
+        "worth": "float64",
+        "worth_low": "float64",
+        "worth_high": "float64",
+    },
     "stitch_sensitivity.csv": {
         "measure": TEXT,
         "with_all": "float64",
@@ -92,11 +113,12 @@ class Journeys:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is known of one outcome: effects of patterns, and the card of its model."""
+    """What is known of one outcome: effects of patterns, the card of its model, and what to mend first."""
 
     name: str
     effects: pd.DataFrame | None
     card: dict[str, Any] | None
+    fixes: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -115,6 +137,8 @@ class Run:
     deviations: pd.DataFrame | None = None
     touchpoint_deviations: pd.DataFrame | None = None
     promises: pd.DataFrame | None = None
+    periods: pd.DataFrame | None = None
+    drift: pd.DataFrame | None = None
     sensitivity: pd.DataFrame | None = None
     departing: dict[str, int] | None = None
     path_faults: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
@@ -160,6 +184,8 @@ def read_run(folder: Path, *, top_variants: int = 200) -> Run:
         deviations=_table(folder / "deviations.csv"),
         touchpoint_deviations=_table(folder / "conformance_touchpoints.csv"),
         promises=_table(folder / "conformance_promises.csv"),
+        periods=_table(folder / "conformance_periods.csv"),
+        drift=_table(folder / "conformance_drift.csv"),
         sensitivity=_table(folder / "stitch_sensitivity.csv"),
         departing=departing,
         path_faults=path_faults(folder),
@@ -242,8 +268,9 @@ def _outcomes(folder: Path) -> list[Outcome]:
 def _outcome(folder: Path, name: str) -> Outcome | None:
     effects = _table(folder / "outcome_effects.csv")
     card = _json(folder / "model_card.json")
-    if effects is None and card is None:
+    fixes = _table(folder / "fix_list.csv")
+    if effects is None and card is None and fixes is None:
         return None
     if not name and effects is not None and "outcome" in effects and len(effects):
         name = str(effects["outcome"].iloc[0])
-    return Outcome(name or str((card or {}).get("outcome", "outcome")), effects, card)
+    return Outcome(name or str((card or {}).get("outcome", "outcome")), effects, card, fixes)

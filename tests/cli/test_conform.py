@@ -9,7 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from journeymining.cli.conform import command
-from journeymining.exceptions import GateFailed, UsageError
+from journeymining.cli.discover import command as discover
+from journeymining.exceptions import GateFailed, JourneyMiningError, UsageError
+from journeymining.report.audit import write_report
 
 LOG = "journey_id,activity,timestamp,channel\n" + "".join(
     f"{journey},{activity},2026-03-0{day}T10:00:00Z,{channel}\n"
@@ -94,3 +96,82 @@ def test_a_wrong_gate_is_refused_before_anything_runs(files, gate, says):
 
     assert isinstance(result.exception, UsageError)
     assert says in str(result.exception)
+
+
+def later(files, journeys=60):
+    """Write a log in which orders without confirmation are cancelled more often, ten days after their end."""
+    rows = ["journey_id,activity,timestamp,customer_id"]
+    for number in range(journeys):
+        late, cancelled = number % 3 == 0, (number % 3 == 0 and number % 2 == 0) or number % 15 == 1
+        rows.append(f"j{number},order,2026-01-01T10:00:00Z,c{number}")
+        if not late:
+            rows.append(f"j{number},confirm,2026-01-02T10:00:00Z,c{number}")
+        if cancelled:
+            rows.append(f"x{number},cancel,2026-01-12T10:00:00Z,c{number}")
+    rows.append("end,newsletter,2026-06-01T10:00:00Z,last")
+    (files / "log.csv").write_text("\n".join(rows) + "\n")
+
+
+def test_what_to_mend_first_is_said_with_an_outcome(files):
+    later(files)
+
+    result = run(
+        files, "--outcome-event", "cancel", "--horizon", "30 days", "--table", "fixes", "--format", "json", "--out",
+        str(files / "out"),
+    )  # fmt: skip
+
+    assert result.exit_code == 0, result.exception
+    rows = {(row["type"], row["touchpoint"]): row for row in json.loads(result.stdout)}
+    row = rows["missing", "confirm"]
+    # 10 of 20 without confirmation are cancelled, 4 of the other 40.
+    assert (row["journeys"], row["rate_with"], row["rate_without"]) == (20, 0.5, 0.1)
+    assert row["worth"] == pytest.approx(8)
+    assert row["worth_low"] < 8 < row["worth_high"]
+    written = pd.read_csv(files / "out" / "outcomes" / "cancel" / "fix_list.csv")
+    assert written["worth"].tolist() == pytest.approx([row["worth"] for row in rows.values()])
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--outcome-event", "cancel"), "go together"),
+        (("--table", "fixes"), "needs an outcome"),
+        (("--outcome-event", "order", "--horizon", "soon"), "--horizon"),
+        (("--outcome-event", "cancelled", "--horizon", "3 days"), "cancelled"),
+    ],
+)
+def test_an_outcome_that_cannot_be_is_refused(files, options, says):
+    result = run(files, *options)
+
+    assert isinstance(result.exception, JourneyMiningError)
+    assert says in str(result.exception)
+
+
+def test_the_folder_of_a_check_is_a_run_with_a_report(files):
+    later(files)
+    out = files / "out"
+    assert run(files, "--outcome-event", "cancel", "--horizon", "30 days", "--out", str(out)).exit_code == 0
+
+    page = write_report(out).read_text(encoding="utf-8")
+
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert sorted(one["source"] for one in manifest["inputs"]) == ["design", "log"]
+    assert manifest["counts"]["journeys_in_scope"] == 60
+    assert json.loads((out / "design.json").read_text())["flow"] == "order > confirm"
+    assert json.loads((out / "quality.json").read_text())["conformance"]["journeys"]["in_scope"] == 60
+    assert '<section id="designed"' in page
+    assert "What to mend first" in page
+    assert '<section id="map"' not in page
+
+
+def test_the_files_of_discover_and_conform_make_one_report(files):
+    main = CliRunner().invoke(discover, [str(files / "log.csv"), "--out", str(files / "found")])
+    assert main.exit_code == 0, main.exception
+    assert run(files, "--out", str(files / "checked")).exit_code == 0
+    for path in (files / "checked").iterdir():
+        path.replace(files / "found" / path.name)
+
+    page = write_report(files / "found").read_text(encoding="utf-8")
+
+    assert '<section id="map"' in page
+    assert '<section id="designed"' in page

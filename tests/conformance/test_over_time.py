@@ -93,9 +93,27 @@ def test_the_fix_list_sets_outcomes_beside_deviations(check):
     assert (row["type"], row["touchpoint"], row["journeys"]) == ("missing", "b", 20)
     assert (row["rate_with"], row["rate_without"], row["difference"]) == pytest.approx((0.8, 0.3, 0.5))
     assert (round(row["difference_low"], 3), round(row["difference_high"], 3)) == (0.259, 0.649)
-    assert row["outcomes_at_stake"] == pytest.approx(10)
+    assert row["worth"] == pytest.approx(10)
+    assert (row["worth_low"], row["worth_high"]) == pytest.approx(
+        (20 * row["difference_low"], 20 * row["difference_high"])
+    )
+    assert (row["journeys"], row["known"], row["wanted"]) == (20, 20, False)
     with pytest.raises(InputError, match="known outcome"):
         fix_list(found, {"another": True})
+
+
+def test_mending_what_goes_with_fewer_wanted_outcomes_is_worth_more_of_them(check):
+    journeys = {f"{number:02d}": ["a", "c"] if number < 20 else ["a", "b", "c"] for number in range(100)}
+    found = check(DESIGN, journeys)
+    # Of 16 known with the deviation 4 renew, of 80 without it 48; four more have the deviation and no known outcome.
+    outcome = {name: int(name) < 4 or 20 <= int(name) < 68 for name in journeys if not 16 <= int(name) < 20}
+
+    row = fix_list(found, outcome, wanted=True).iloc[0]
+
+    assert (row["journeys"], row["known"]) == (20, 16)
+    assert row["difference"] == pytest.approx(0.25 - 0.6)
+    assert row["worth"] == pytest.approx(20 * 0.35)
+    assert 0 < row["worth_low"] < row["worth"] < row["worth_high"]
 
 
 def test_a_design_of_rules_only_has_no_share_that_follows_a_flow(prepared, make_design):

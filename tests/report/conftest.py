@@ -244,6 +244,18 @@ def write_conformance(folder: Path) -> None:
         rows.append({"type": kind, "touchpoint": name, "expected": expected, "observed": observed,
                      "journeys": journeys, "share": journeys / 1000, "share_low": low, "share_high": high})  # fmt: skip
     write_csv(folder / "deviations.csv", rows)
+    months = [("2026-03-01", 400, 240), ("2026-04-01", 600, 430)]
+    write_csv(
+        folder / "conformance_periods.csv",
+        [{"period": f"{day} 00:00:00+00:00", "journeys": n, "following": k, "share": k / n,
+          "share_low": wilson(k, n)[0], "share_high": wilson(k, n)[1], "fitness": 0.9} for day, n, k in months],
+    )  # fmt: skip
+    write_csv(
+        folder / "conformance_drift.csv",
+        [{"type": "late", "touchpoint": D, "since": "2026-04-10 00:00:00+00:00",
+          "earliest": "2026-04-07 00:00:00+00:00", "latest": "2026-04-13 00:00:00+00:00", "before": 0.08,
+          "after": 0.21, "probability": 0.999}],
+    )  # fmt: skip
 
 
 def write_channels(folder: Path) -> None:
@@ -279,6 +291,13 @@ def write_outcomes(folder: Path) -> None:
         folder / "outcomes" / "churn" / "outcome_effects.csv",
         [{"outcome": "churn", **dict(zip(names, one, strict=True)), "p": 0.001, "q": 0.004, "adjusted": None,
           "smallest_detectable": 0.06} for one in effects],
+    )  # fmt: skip
+    fixes = [("late", D, 143, 0.121, 0.051, 0.191), ("missing", C, 110, 0.021, -0.044, 0.086)]
+    write_csv(
+        folder / "outcomes" / "churn" / "fix_list.csv",
+        [{"type": kind, "touchpoint": name, "journeys": n, "known": n - 10, "rate_with": 0.12 + d, "rate_without": 0.12,
+          "difference": d, "difference_low": low, "difference_high": high, "wanted": False, "worth": n * d,
+          "worth_low": n * low, "worth_high": n * high} for kind, name, n, d, low, high in fixes],
     )  # fmt: skip
     write_json(
         folder / "outcomes" / "churn" / "model_card.json",

@@ -74,6 +74,23 @@ def test_claimed_associations_are_said_with_all_their_numbers(run_folder):
     assert "Associations claimed: 2 ; not claimed: 2 ." in text
 
 
+def test_what_to_mend_first_has_intervals_and_is_called_an_association(run_folder):
+    text = words(read(write_report(run_folder)))
+
+    assert "What to mend first By association: how many fewer journeys with this outcome" in text
+    # 143 journeys times 12.1 points.
+    assert "Modem delivered: late +17.3 [+7.3, +27.3] 143 journeys, difference +12.1 points [+5.1, +19.1]" in text
+    assert "Grey: 1 whose interval holds none at all." in text
+    assert "Download fix_list.csv" in text
+
+
+def test_conformance_over_time_shows_when_a_deviation_changed_and_how_sure_that_is(run_folder):
+    text = words(read(write_report(run_folder)))
+
+    assert "from 1 Mar 2026 60.0% [55.1, 64.7] 400 journeys" in text
+    assert "Modem delivered: late since 10 Apr 2026 [7 Apr 2026, 13 Apr 2026] 8.0% before, 21.0% after" in text
+
+
 def test_absent_tables_leave_their_chapter_out_and_the_page_says_so(run_folder):
     for path in run_folder.rglob("*"):
         if path.is_file() and path.name not in {"manifest.json", "touchpoints.csv", "directly_follows.csv"}:
@@ -145,7 +162,7 @@ def test_outcome_pictures_say_association_and_never_because(run_folder):
 
     section = page[page.index('<section id="outcomes"') : page.index('<section id="experience"')]
     titles = re.findall(r'class="chart-title">(.*?)</figcaption>', section)
-    assert len(titles) == 3
+    assert len(titles) == 4
     assert all("ssociation" in title for title in titles)
     assert "because" not in section.lower()
 
