@@ -164,12 +164,15 @@ class Api:
 
     def _request(self, method: str, url: str, **options: Any) -> Any:
         # It logs whole addresses, and what the job sends along in them may be secret.
-        talkative = logging.getLogger("urllib3.connectionpool")
-        was, talkative.disabled = talkative.disabled, True
+        talkative = [logging.getLogger(f"urllib3.{name}") for name in ("connectionpool", "util.retry")]
+        silent = [logger.disabled for logger in talkative]
+        for logger in talkative:
+            logger.disabled = True
         try:
             return self._pool.request(method, url, **options)
         finally:
-            talkative.disabled = was
+            for logger, was in zip(talkative, silent, strict=True):
+                logger.disabled = was
 
     def _headers(self) -> dict[str, str]:
         auth = self._config.auth

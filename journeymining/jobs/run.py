@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from journeymining.ingest.keys import key_from_environment
+from journeymining.ingest.pull import ingest_sources
 from journeymining.jobs.analyses import (
     conform_step,
     discover_step,
@@ -124,6 +128,56 @@ def pull(
     builder = _builder(job, events, key, memory_limit, full_refresh, 0, tell)
     pull_events(builder)
     return builder.store.folder
+
+
+def pull_preview(
+    job: Job,
+    *,
+    events: str | Path | None = None,
+    full_refresh: bool = False,
+    tell: Tell = silent,
+) -> pd.DataFrame:
+    """Say what would become of the records of a job, and write nothing that stays.
+
+    What was pulled before counts as it would, so that only what is new is asked for. No key is needed.
+
+    Returns
+    -------
+    DataFrame
+        ``source``, ``stream``, ``what`` (records, event, answer, rejected, left out), ``name`` (activity, metric or
+        reason) and ``rows``; in the order of the job, the most frequent first.
+    """
+    config = job.config
+    with tempfile.TemporaryDirectory() as folder:
+        kept = store_of(job, events).path("raw")
+        for name, source in config.sources.items():
+            if source.pulled and (kept / name).is_dir():
+                shutil.copytree(kept / name, Path(folder) / "raw" / name)
+        quality = ingest_sources(
+            config.sources,
+            timezone=config.timezone,
+            region=config.region,
+            key=None,
+            out=folder,
+            base=job.base,
+            document=job.document,
+            progress=lambda name: tell(f"Reading source '{name}'"),
+            full_refresh=full_refresh,
+        )
+        activities = pq.read_table(Path(folder) / "source_events.parquet", columns=["source", "stream", "activity"])
+    counted = activities.group_by(["source", "stream", "activity"]).aggregate([([], "count_all")]).to_pylist()
+    rows: list[tuple[str, str, str, str, int]] = []
+    for name, told in quality["sources"].items():
+        for stream, counts in told["streams"].items():
+            here = [one for one in counted if (one["source"], one["stream"]) == (name, stream)]
+            parts = {"event": {one["activity"]: one["count_all"] for one in here}}
+            parts["answer"] = {"surveys": counts["surveys"]} if counts["surveys"] else {}
+            parts |= {"rejected": counts["rejected"], "left out": counts["left_out"]}
+            rows.append((name, stream, "records", "", counts["records"]))
+            for what, found in parts.items():
+                ordered = sorted(found.items(), key=lambda one: (-one[1], one[0]))
+                rows += [(name, stream, what, reason, count) for reason, count in ordered]
+    return pd.DataFrame(rows, columns=["source", "stream", "what", "name", "rows"])
 
 
 def pull_summary(folder: Path) -> pd.DataFrame:

@@ -17,6 +17,9 @@ import pytest
 from journeymining.ingest import batches
 from journeymining.ingest.pull import ingest_sources
 from journeymining.ingest.sources import SourceConfig
+from journeymining.jobs import pull as pull_job
+from journeymining.jobs import read_job
+from journeymining.jobs.run import pull_preview
 
 SOURCE = {
     "connector": "csv",
@@ -244,3 +247,44 @@ def test_a_source_that_moves_from_files_to_a_database_leaves_nothing_behind(pull
     pull(pulled)
 
     assert event_log(pulled) == whole
+
+
+JOB = """
+job: shop
+sources:
+  shop:
+    connector: csv
+    url: sqlite:///shop.db
+    tables: {rows: {table: visits, cursor: changed, overlap: 1 hour}}
+    columns: {id: number}
+identity: {pseudonymise: false}
+journeys: {by: customer}
+"""
+
+
+def test_a_dry_run_says_what_would_be_and_writes_nothing(pulled, monkeypatch):
+    monkeypatch.delenv("JOURNEYMINING_KEY", raising=False)
+    (pulled / "job.yaml").write_text(JOB, encoding="utf-8")
+    before = {path: path.read_bytes() for path in pulled.rglob("*") if path.is_file()}
+
+    preview = pull_preview(read_job(pulled / "job.yaml"), events=pulled / "out")
+
+    assert preview.to_dict("records") == [
+        {"source": "shop", "stream": "rows", "what": "records", "name": "", "rows": 600},
+        {"source": "shop", "stream": "rows", "what": "event", "name": "visit", "rows": 600},
+    ]
+    assert {path: path.read_bytes() for path in pulled.rglob("*") if path.is_file()} == before
+
+
+def test_a_job_pulls_only_what_is_new_and_maps_again_only_then(pulled):
+    (pulled / "job.yaml").write_text(JOB, encoding="utf-8")
+    store = pull_job(read_job(pulled / "job.yaml"), events=pulled / "out")
+    written = (store / "source_events.parquet").stat().st_mtime_ns
+
+    pull_job(read_job(pulled / "job.yaml"), events=pulled / "out")
+    assert (store / "source_events.parquet").stat().st_mtime_ns == written
+
+    visits(pulled, 600, 610)
+    pull_job(read_job(pulled / "job.yaml"), events=pulled / "out")
+    assert len(event_log(pulled)["source_events"]) == 610
+    assert json.loads((store / "quality.json").read_text())["pseudonymised"] is False
