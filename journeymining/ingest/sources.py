@@ -29,10 +29,6 @@ FILTERS = ("stream", "activity", *COLUMNS)
 """Names that ``keep`` and ``drop`` may use besides the fields of the connector."""
 
 
-OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "hdfs", "sftp", "memory"})
-"""Beginnings of URLs that fsspec reads files from."""
-
-
 class IdentifierChange(BaseModel):
     """What a job changes about an identifier of a connector."""
 
@@ -64,7 +60,7 @@ class SourceConfig(BaseModel):
     path: str = ""
     """A file, a pattern or a folder, relative to the job file."""
     url: str | None = Field(default=None, repr=False)
-    """Instead of a path: a database, an HTTP API, or files in an object store (``s3://bucket/export/*.csv.gz``)."""
+    """Instead of a path: a database or an HTTP API."""
     tables: Tables = Field(default_factory=dict)
     """Of a database: stream -> table, or ``{table: ..., query: ..., cursor: ..., overlap: ...}``."""
     query: str | None = None
@@ -104,7 +100,7 @@ class SourceConfig(BaseModel):
     @model_validator(mode="after")
     def _records_come_from_one_place(self) -> SourceConfig:
         if bool(self.path) == bool(self.url):
-            raise ValueError("a source needs either 'path' (files) or 'url' (a database, an API, an object store)")
+            raise ValueError("a source needs either 'path' (files) or 'url' (a database or an API)")
         for key, given, fits in (
             ("tables", self.tables, self.scheme == "database"),
             ("query", self.query, self.scheme == "database"),
@@ -118,19 +114,17 @@ class SourceConfig(BaseModel):
         return self
 
     @property
-    def scheme(self) -> Literal["files", "objects", "http", "database"]:
+    def scheme(self) -> Literal["files", "http", "database"]:
         """By which of the ways the records come."""
         if not self.url:
             return "files"
         name = self.url.partition(":")[0].partition("+")[0].lower()
-        if name in {"http", "https"}:
-            return "http"
-        return "objects" if name in OBJECT_STORES else "database"
+        return "http" if name in {"http", "https"} else "database"
 
     @property
     def pulled(self) -> bool:
         """Whether records come in batches that are kept, rather than in files that are there."""
-        return self.scheme in {"http", "database"}
+        return self.scheme != "files"
 
     @property
     def shown(self) -> str:
