@@ -15,19 +15,42 @@ from journeymining.cli.options import (
     out_option,
     read_log,
 )
+from journeymining.cli.scoring import deviations_from, score
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    import pandas as pd
     import pyarrow as pa
 
+    from journeymining.outcomes.config import OutcomeConfig
     from journeymining.outcomes.results import OutcomeResult
 
 SHOWN = ["level", "pattern", "n", "rate", "difference", "difference_low", "difference_high", "q", "holdout_n",
          "holdout_difference", "holdout_low", "holdout_high", "verdict"]  # fmt: skip
 
+SECTION = ("silence", "landmark", "horizon", "gap", "window")
+"""Options that are keys of the job file's section, besides those that may be repeated."""
 
-@click.command()
+
+class _WithScore(click.Command):
+    """A command whose first word may be ``score`` instead of a LOG."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Make the context of ``score`` where that is asked for; a log of that name is written ./score."""
+        if args[:1] == ["score"]:
+            return score.make_context(f"{info_name} score", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command of the context."""
+        return super().invoke(ctx) if ctx.command is self else ctx.command.invoke(ctx)
+
+
+@click.command(cls=_WithScore)
 @log_argument
 @log_options
 @click.option("--name", default=None, help="What the outcome is called; default the event or the label column.")
@@ -42,85 +65,164 @@ SHOWN = ["level", "pattern", "n", "rate", "difference", "difference_low", "diffe
 @click.option("--scope", multiple=True, metavar="ACTIVITY", help="Only journeys with this activity.")
 @click.option("--label-column", metavar="COLUMN", help="The log holds the label of a journey in this column.")
 @click.option("--positive", metavar="VALUE", help="Value of the label column that is the outcome.")
+@click.option("--design", metavar="DESIGN", help="Deviations from this designed journey are patterns, too.")
+@click.option("--survival", is_flag=True, help="How long it takes until the event, by variant class, and no model.")
+@click.option("--attribution", metavar="ACTIVITY", help="What journeys to this activity passed, by six rules.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the bootstrap and of the inner split.")
 @click.option("--top", type=click.IntRange(1), default=15, show_default=True, help="How many effects are shown.")
 @format_option
 @out_option
 @force_option
 def command(
-    top: int,
-    seed: int,
     format: str,
     out: Path | None,
     force: bool,
+    top: int,
+    seed: int,
+    attribution: str | None,
+    survival: bool,
+    design: str | None,
     label_column: str | None,
     positive: str | None,
     name: str | None,
-    event: tuple[str, ...],
-    silence: bool,
-    landmark: str | None,
-    horizon: str | None,
-    gap: str,
-    window: str | None,
-    mask: tuple[str, ...],
-    allow_proxy: tuple[str, ...],
-    scope: tuple[str, ...],
-    **log: Any,
+    **question: Any,
 ) -> None:
     """Say which paths go with an outcome, and how sure that is.
 
-    The headline and the effects on stdout; with --out also outcome_effects.csv and model_card.json.
+    The headline and the effects on stdout; with --out also outcome_effects.csv, model_card.json and the model. Apply
+    that model to journeys whose outcome is not known yet: journeymining outcomes score --help.
 
     Example: journeymining outcomes events.parquet --event contract_cancelled --horizon "180 days" --landmark
     journey_end --mask cancel_form
     """
-    from journeymining.exceptions import UsageError
     from journeymining.writing import refuse_occupied
 
-    if (label_column is None) == (not event and not silence):
+    section = {key: question.pop(key) for key in (*SECTION, "mask", "scope", "event")}
+    section["allow_proxies"] = question.pop("allow_proxy")
+    _check_question(section, label_column, positive, attribution, survival=survival)
+    if out is not None:
+        refuse_occupied(out, force=force)
+    table = read_log(**question)
+    if attribution is not None:
+        tables, counts = _attributed(table, attribution), {"events": table.num_rows}
+        settings: dict[str, Any] = {"attribution": attribution}
+        emit(tables["attribution"].head(top), format)
+    elif survival:
+        name = name or section["event"][0]
+        tables, counts = _until(section, table, name, design, seed)
+        settings = {"survival": name, **_stated(section)}
+        emit(tables["survival"].head(top), format)
+    else:
+        if label_column is not None:
+            result = _labelled(table, label_column, str(positive), name, seed)
+        else:
+            name = name or (section["event"][0] if section["event"] else "silence")
+            result = _linked(section, table, name, design, seed)
+        _show(result, top, format)
+        tables, settings = {}, {"outcome": result.card["outcome"], **result.card["question"]}
+        counts = {key: result.card[key] for key in ("journeys", "labelled", "positives")} | result.card["left_out"]
+    if out is None:
+        return
+    from journeymining.jobs.account import write_account
+    from journeymining.outcomes.results import write
+    from journeymining.writing import whole_folder
+
+    with whole_folder(out, force=force) as folder:
+        for file, frame in tables.items():
+            frame.to_csv(folder / f"{file}.csv", index=False, lineterminator="\n")
+        if not tables:
+            write(result, folder)
+        write_account(
+            folder, "outcomes", table, question, settings=settings, counts=counts, quality={"journeys": counts},
+            inputs=_inputs(design), seed=seed,
+        )  # fmt: skip
+
+
+def _check_question(
+    section: Mapping[str, Any],
+    label_column: str | None,
+    positive: str | None,
+    attribution: str | None,
+    *,
+    survival: bool,
+) -> None:
+    """Raise UsageError unless exactly one thing is asked."""
+    from journeymining.exceptions import UsageError
+
+    asked = bool(section["event"] or section["silence"])
+    if attribution is not None:
+        if asked or label_column is not None or survival:
+            raise UsageError("--attribution stands alone: it shares credit and links no outcome.")
+        return
+    if (label_column is None) == (not asked):
         raise UsageError("Say what the outcome is: --event ACTIVITY, --silence, or --label-column with --positive.")
     if label_column is not None and positive is None:
         raise UsageError("Say which value of the label column is the outcome: --positive VALUE.")
-    if out is not None:
-        refuse_occupied(out, force=force)
-    if label_column is not None:
-        result = _labelled(read_log(**log), label_column, str(positive), name, seed)
-    else:
-        section = {
-            "event": list(event),
-            "silence": silence,
-            "landmark": landmark,
-            "horizon": horizon,
-            "gap": gap,
-            "window": window,
-            "mask": list(mask),
-            "allow_proxies": list(allow_proxy),
-            "scope": list(scope),
-        }
-        result = _linked(section, log, name or (event[0] if event else "silence"), seed)
-    _show(result, top, format)
-    if out is not None:
-        from journeymining.outcomes.results import write
-        from journeymining.writing import whole_folder
-
-        with whole_folder(out, force=force) as folder:
-            write(result, folder)
+    if survival and not section["event"]:
+        raise UsageError("--survival needs --event ACTIVITY: how long it takes until what?")
 
 
-def _linked(section: dict[str, Any], log: dict[str, Any], name: str, seed: int) -> OutcomeResult:
+def _stated(section: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in section.items() if value}
+
+
+def _config(section: Mapping[str, Any]) -> OutcomeConfig:
     from pydantic import ValidationError
 
-    from journeymining.engines.prepared_log import prepare
     from journeymining.exceptions import UsageError
     from journeymining.outcomes.config import OutcomeConfig
-    from journeymining.outcomes.results import outcomes
 
     try:
-        config = OutcomeConfig(**{key: value for key, value in section.items() if value is not None})
+        return OutcomeConfig(**_stated(section))
     except ValidationError as error:
         raise UsageError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
-    with prepare(read_log(**log)) as prepared:
-        return outcomes(prepared, config, name=name, seed=seed)
+
+
+def _inputs(design: str | None) -> dict[str, Path]:
+    from pathlib import Path
+
+    return {} if design is None else {"design": Path(design)}
+
+
+def _linked(section: Mapping[str, Any], table: pa.Table, name: str, design: str | None, seed: int) -> OutcomeResult:
+    from journeymining.engines.prepared_log import prepare
+    from journeymining.outcomes.results import outcomes
+
+    config = _config(section)
+    with prepare(table) as prepared:
+        return outcomes(prepared, config, name=name, deviations=deviations_from(design, prepared, seed), seed=seed)
+
+
+def _until(
+    section: Mapping[str, Any], table: pa.Table, name: str, design: str | None, seed: int
+) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
+    from journeymining.engines.prepared_log import prepare
+    from journeymining.outcomes.journey_frame import journeys_for_outcomes
+    from journeymining.outcomes.results import with_deviations
+    from journeymining.outcomes.until_outcome import until_outcome
+
+    config, in_scope = _config(section), None
+    with prepare(table) as prepared:
+        journeys = journeys_for_outcomes(prepared)
+        deviations = deviations_from(design, prepared, seed)
+    if deviations is not None:
+        journeys, in_scope = with_deviations(journeys, deviations)
+    found = until_outcome(name, config, journeys, in_scope=in_scope)
+    click.echo(
+        f"{found.counts['outcomes']} of {found.counts['watched']} journeys that were watched have '{name}'; "
+        f"{found.counts['journeys'] - found.counts['watched']} of {found.counts['journeys']} are left out.",
+        err=True,
+    )
+    return {"survival": found.comparison, "survival_curves": found.curves}, found.counts
+
+
+def _attributed(table: pa.Table, event: str) -> dict[str, pd.DataFrame]:
+    from journeymining.outcomes.attribution import attribution_of_event
+    from journeymining.outcomes.journey_frame import journeys_from_events
+
+    credit = attribution_of_event(journeys_from_events(table), event)
+    click.echo("Credit is a convention, not an effect: what everybody passes gets much of it.", err=True)
+    return {"attribution": credit}
 
 
 def _labelled(table: pa.Table, column: str, positive: str, name: str | None, seed: int) -> OutcomeResult:
@@ -133,7 +235,8 @@ def _labelled(table: pa.Table, column: str, positive: str, name: str | None, see
         raise InputError.missing_column(column, table.column_names, where="The log")
     kept = [one for one in table.column_names if one not in REQUIRED.names and one != "source_order"]
     journeys = journeys_from_events(table, attributes=kept)
-    return analyse_labelled(link_labels(journeys, column, positive, name=name), seed=seed)
+    question = {"label_column": column, "positive": positive}
+    return analyse_labelled(link_labels(journeys, column, positive, name=name), question=question, seed=seed)
 
 
 def _show(result: OutcomeResult, top: int, format: str) -> None:

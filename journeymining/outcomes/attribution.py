@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from journeymining.durations import parse_duration
-from journeymining.exceptions import InputError
+from journeymining.exceptions import InputError, did_you_mean
 from journeymining.outcomes.journey_frame import distinct_sequences
 
 if TYPE_CHECKING:
@@ -172,3 +172,30 @@ def _count_paths(
     every = np.bincount(number, minlength=len(distinct))
     names = [tuple(levels[code] for code in path) for path in distinct]
     return {path: (float(won[i]), float(every[i] - won[i])) for i, path in enumerate(names)}
+
+
+def attribution_of_event(journeys: JourneyFrame, event: str, *, by: str | None = None) -> pd.DataFrame:
+    """Share the journeys that reach an event among what they passed before; see `attribution`.
+
+    Parameters
+    ----------
+    journeys : JourneyFrame
+    event : str
+        A journey with this activity converted; its path ends before the first of them.
+    by : str, optional
+        What gets the credit; default the channel, or the activity where the log has no channels.
+
+    Raises
+    ------
+    InputError
+        If no journey has the event.
+    """
+    reached = journeys.is_activity([event])
+    if not reached.any():
+        hint = did_you_mean(event, journeys.activities)
+        raise InputError(f"The log has no activity '{event}'.{hint} It has: {', '.join(journeys.activities[:12])}.")
+    first = np.full(len(journeys), len(journeys.time))
+    np.minimum.at(first, journeys.row[reached], np.flatnonzero(reached))
+    before = journeys.keep_events(np.arange(len(journeys.time)) < first[journeys.row])
+    converted = (first < len(journeys.time)).astype(np.int8)
+    return attribution(before, converted, by=by or ("channel" if "channel" in journeys.coded else "activity"))

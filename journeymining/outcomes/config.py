@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -123,6 +123,17 @@ class OutcomeConfig(BaseModel):
         if self.landmark is not None:
             Landmark.parse(self.landmark)
         return self
+
+    def section(self) -> dict[str, Any]:
+        """Return what was stated, as it may stand in a job file again.
+
+        Examples
+        --------
+        >>> OutcomeConfig(event="cancel", landmark="journey_end", horizon="180 days").section()
+        {'event': ['cancel'], 'landmark': 'journey_end', 'horizon': '180 days'}
+        """
+        stated = self.model_dump(exclude_defaults=True)
+        return {name: write_duration(one) if isinstance(one, timedelta) else one for name, one in stated.items()}
 
     def happens_once(self, name: str) -> bool:
         """Return whether the outcome ends the risk of having it again; said by ``once``, else true for churn."""

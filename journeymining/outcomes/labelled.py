@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from journeymining.exceptions import EmptyLogError, InputError
 from journeymining.outcomes.audit import audit
+from journeymining.outcomes.card import model_card
 from journeymining.outcomes.effects import effects
-from journeymining.outcomes.importance import grouped_importance
 from journeymining.outcomes.landmarks import Judged, LinkedOutcome, linked_outcome
-from journeymining.outcomes.models import fit_all
-from journeymining.outcomes.results import OutcomeResult, judge, model_card
+from journeymining.outcomes.modelling import fit_and_judge
+from journeymining.outcomes.results import OutcomeResult
 from journeymining.outcomes.splitting import Split, check_disjoint
 
 if TYPE_CHECKING:
@@ -125,7 +125,12 @@ def prefixes(journeys: JourneyFrame, label: NDArray[np.int8], *, longest: int) -
 
 
 def analyse_labelled(
-    linked: LinkedOutcome, *, train_share: float = 0.8, seed: int = 0, repeats: int = 1000
+    linked: LinkedOutcome,
+    *,
+    train_share: float = 0.8,
+    question: dict[str, Any] | None = None,
+    seed: int = 0,
+    repeats: int = 1000,
 ) -> OutcomeResult:
     """Say how early the label of a journey can be told, and which patterns go with it.
 
@@ -147,9 +152,7 @@ def analyse_labelled(
         if len(np.unique(labels)) < 2:
             raise EmptyLogError(f"All journeys on the {side} side have the same label: nothing can be learnt.")
     suspects = audit(linked)
-    fitted = fit_all(train, y, seed=seed)
-    figures, sentence = judge(linked.name, fitted, test, truth, base_rate=float(y.mean()), seed=seed, repeats=repeats)
-    importance = grouped_importance(fitted[0], test, truth, seed=seed)
-    card = model_card(shown, split, fitted, figures, sentence, importance, suspects, seed=seed)
+    modelled = fit_and_judge(linked.name, train, y, test, truth, seed=seed, repeats=repeats)
+    card = model_card(shown, split, modelled, suspects, question=question or {}, seed=seed)
     card["prefixes"] = {"longest": longest, "train": len(y), "test": len(truth)}
-    return OutcomeResult(effects(linked, split, seed=seed), card, linked, fitted)
+    return OutcomeResult(effects(linked, split, seed=seed), card, linked, modelled.models)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from journeymining.outcomes.config import OutcomeConfig
 
+NEVER = np.iinfo(np.int64).max
+"""The time of what did not come."""
+
 
 def link_outcome(journeys: JourneyFrame, outcomes: pd.DataFrame, **question: Any) -> LinkedOutcome:
     """Keep the journeys whose label is certain and count the others by reason; asked like `judge_outcome`."""
@@ -84,7 +87,7 @@ def judge_outcome(
     for column in ("customer_id", "time"):
         if column not in outcomes:
             raise InputError.missing_column(column, outcomes.columns, where=f"The table of outcome '{name}'")
-    finder = _Occurrences(journeys, outcomes, t0 + t_gap, t0 + t_gap + t_horizon)
+    finder = Occurrences(journeys, outcomes, t0 + t_gap, t0 + t_gap + t_horizon)
     if once and not silence:
         leave_out(reason, finder.before > 0, "already")
     until = _observed_until(journeys, outcomes, observed_until)
@@ -184,8 +187,12 @@ def occurrences_in_log(journeys: JourneyFrame, activities: Sequence[str]) -> pd.
     )
 
 
-class _Occurrences:
-    """What every journey's customer had before a moment and within a time after it."""
+class Occurrences:
+    """What every journey's customer had before a moment and within a time after it.
+
+    ``before`` and ``within`` count, ``sums`` adds the values within, ``next`` is when the first one came after the
+    moment, whether within the time or not (microseconds UTC, `NEVER` without one).
+    """
 
     def __init__(
         self,
@@ -209,6 +216,9 @@ class _Occurrences:
         low = np.searchsorted(keys, codes * width + rank[len(times) : len(times) + len(after)], side="right")
         high = np.searchsorted(keys, codes * width + rank[len(times) + len(after) :], side="right")
         total = np.concatenate([[0.0], np.cumsum(values[order])])
+        last = np.searchsorted(keys, codes * width + width - 1, side="right")
+        found = np.append(times[order], NEVER)
+        self.next = np.where(low < last, found[low], NEVER)
         self.before = low - first
         self.within = high - low
         self.sums = total[high] - total[low]

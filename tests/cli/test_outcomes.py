@@ -106,3 +106,104 @@ def test_a_labelled_log_is_told_prefix_by_prefix(log, tmp_path):
     assert card["prefixes"]["longest"] == 3
     assert card["prefixes"]["test"] > card["split"]["test"]
     assert "not distinguishable" in card["headline"]
+
+
+def test_the_results_come_with_an_account_of_the_log(log, tmp_path):
+    run(log, *ASKED, "--out", tmp_path / "out")
+
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
+    quality = json.loads((tmp_path / "out" / "quality.json").read_text(encoding="utf-8"))
+    assert manifest["settings"]["horizon"] == "30 days"
+    assert manifest["counts"]["labelled"] == 300
+    assert manifest["inputs"][0]["path"].endswith("log.csv")
+    assert quality["journeys"]["journeys"] == 300 + quality["journeys"]["outside_scope"]
+
+
+@pytest.fixture(scope="module")
+def early(log, tmp_path_factory):
+    """Write the log as it was on its 45th day: some orders still wait for their cancellation."""
+    frame = pd.read_csv(log)
+    frame = frame[pd.to_datetime(frame["timestamp"], format="ISO8601") < pd.Timestamp("2026-02-15", tz="UTC")]
+    path = tmp_path_factory.mktemp("early") / "log.csv"
+    frame.to_csv(path, index=False)
+    return path
+
+
+def test_a_model_is_applied_to_journeys_that_wait(log, early, tmp_path):
+    run(log, *ASKED, "--out", tmp_path / "model")
+
+    result = run(
+        "score", tmp_path / "model", early, "--customer", "customer_id", "--format", "csv", "--top", 3,
+        "--out", tmp_path / "scores",
+    )  # fmt: skip
+
+    shown = pd.read_csv(io.StringIO(result.stdout))
+    every = pd.read_csv(tmp_path / "scores" / "scores.csv")
+    quality = json.loads((tmp_path / "scores" / "quality.json").read_text(encoding="utf-8"))
+    assert shown["journey_id"].tolist() == every["journey_id"].tolist()[:3]
+    assert shown["probability"].is_monotonic_decreasing
+    assert shown["because"].str.match("(higher|lower): ").all()
+    assert quality["journeys"]["scored"] == len(every)
+    assert f"{len(every)} of" in result.stderr
+
+
+def test_a_log_that_differs_too_much_fails_only_if_asked(log, early, tmp_path):
+    run(log, *ASKED, "--out", tmp_path / "model")
+    frame = pd.read_csv(early)
+    frame["channel"] = "shop"
+    frame["activity"] = frame["activity"].replace({"deliver": "call"})
+    frame.to_csv(tmp_path / "other.csv", index=False)
+    arguments = [
+        "score",
+        tmp_path / "model",
+        tmp_path / "other.csv",
+        "--customer",
+        "customer_id",
+        "--channel",
+        "channel",
+    ]
+
+    told, gated = run(*arguments), run(*arguments, "--fail-on-drift")
+
+    assert "differ too much" in told.stderr
+    assert (told.exit_code, gated.exit_code) == (0, 3)
+
+
+def test_how_long_it_takes_is_shown_without_a_model(log, tmp_path):
+    result = run(log, *ASKED, "--survival", "--format", "csv", "--out", tmp_path / "out")
+
+    table = pd.read_csv(io.StringIO(result.stdout))
+    curves = pd.read_csv(tmp_path / "out" / "survival_curves.csv")
+    assert {"call", "uses phone"} & set(table["pattern"].head(3))
+    assert table["q"].iloc[0] < 0.05
+    assert curves["survival"].between(0, 1).all()
+    assert not (tmp_path / "out" / "model.skops").exists()
+
+
+def test_credit_for_an_event_is_shared_by_six_rules(log):
+    result = run(
+        log, "--customer", "customer_id", "--channel", "channel", "--attribution", "deliver", "--format", "csv"
+    )
+
+    table = pd.read_csv(io.StringIO(result.stdout)).set_index("touchpoint")
+    assert table[["first", "last", "linear", "time_decay", "markov", "shapley"]].sum().tolist() == pytest.approx(
+        [300] * 6
+    )
+    assert table.loc["web", "first"] == 300
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--attribution", "deliver", "--event", "cancel"], "stands alone"),
+        (["--silence", "--survival", "--landmark", "journey_end", "--horizon", "1 day"], "--survival needs --event"),
+    ],
+)
+def test_two_questions_at_once_are_refused(arguments, message, log):
+    with pytest.raises(UsageError, match=message):
+        run(log, *arguments)
+
+
+def test_both_commands_tell_how_they_are_used():
+    assert "Usage: command [OPTIONS] LOG" in run("--help").stdout
+    assert "score [OPTIONS] MODEL LOG" in run("score", "--help").stdout
