@@ -259,6 +259,7 @@ def _columns(files: Sequence[Path]) -> dict[str, str]:
             FROM (SELECT {TEXT}, unnest(json_keys({TEXT})) AS name FROM read_parquet([{listed}])))
         WHERE kind IS NOT NULL AND kind <> 'NULL' GROUP BY name ORDER BY name"""
     with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false")
         # Whole numbers with and without a sign are one type.
         rows = connection.execute(query).fetchall()
     return {name: kind.replace("UBIGINT", "BIGINT").replace("BIGINT or BIGINT", "BIGINT") for name, kind in rows}
@@ -273,6 +274,7 @@ def _nothing_new(landed: Sequence[Path], counted: Sequence[Path], spill: Path, *
     import duckdb
 
     with duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": str(spill)}) as db:
+        db.execute("SET enable_progress_bar = false")
         tables = [
             f"read_parquet([{', '.join(literal(str(f)) for f in files)}], union_by_name = true, filename = true)"
             for files in (landed, counted)

@@ -91,6 +91,8 @@ def connect(work: Path, memory: str, threads: int | None) -> duckdb.DuckDBPyConn
         settings["threads"] = threads
     connection = duckdb.connect(config=settings)
     connection.execute("SET TimeZone = 'UTC'")
+    # It would be drawn on stdout, among the results.
+    connection.execute("SET enable_progress_bar = false")
     for macro in MACROS.split(";\n"):
         if macro.strip():
             connection.execute(macro)

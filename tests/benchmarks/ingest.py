@@ -31,6 +31,7 @@ PLAIN = """
 import duckdb, sys, time
 begun = time.perf_counter()
 with duckdb.connect(config={"memory_limit": "600MB", "temp_directory": sys.argv[2] + "/spill"}) as db:
+    db.execute("SET enable_progress_bar = false")
     db.execute(f"COPY (SELECT * FROM read_csv('{sys.argv[1]}', all_varchar = true, {sys.argv[3]})) "
                f"TO '{sys.argv[2]}/plain.parquet' (COMPRESSION zstd)")
 print(time.perf_counter() - begun)
