@@ -234,3 +234,20 @@ def test_the_map_alone_is_a_picture_too(page, run_folder):
 
     assert page.complaints == []
     assert page.ask("document.querySelectorAll('.stop').length") == 13
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_report_of_the_demo_shows_what_the_demo_is_for(page, demo, width):
+    report = demo / "outputs" / "demo" / "report.html"
+
+    page.show(report, width=width)
+
+    assert [url for url in page.requests if not url.startswith(("data:", "about:"))] == [report.as_uri()]
+    assert page.complaints == []
+    assert page.ask("document.documentElement.scrollWidth") <= width
+    for name in ("Order placed", "Modem delivered", "Helpdesk call"):
+        assert name in page.ask("document.querySelector('#map').textContent")
+    assert "wrong channel" in page.ask("document.querySelector('#designed').textContent")
+    assert "Forced switch" in page.ask("document.querySelector('#outcomes').textContent")
+    # An empty page compresses to a few thousand bytes.
+    assert len(page.picture()) > 30_000
