@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 GATES = ("fitness", "fitting", "log_fitness", "precision", "generalisation", "simplicity", "order_score", "coverage")
 TABLES = (
     "deviations", "variants", "touchpoints", "phases", "channels", "entries", "rules", "promises", "journeys",
-    "periods", "drift", "fixes",
+    "periods", "drift", "fixes", "personas", "segments", "segment_deviations",
 )  # fmt: skip
 
 
@@ -37,6 +37,9 @@ TABLES = (
     default="month",
     show_default=True,
     help="The periods of the table 'periods'.",
+)
+@click.option(
+    "--by", metavar="ATTRIBUTE", help="Any column of the log: the tables 'segments' and 'segment_deviations' per value."
 )
 @click.option(
     "--outcome-event",
@@ -58,6 +61,7 @@ def command(
     open_after: str | None,
     silent_cost: int,
     every: str,
+    by: str | None,
     outcome_event: str | None,
     horizon: str | None,
     outcome_wanted: bool,
@@ -73,9 +77,9 @@ def command(
 
     Example: journeymining conform events.parquet --design design.yaml --fail-under fitness=0.9
     """
-    from journeymining.conformance.conform import conform
     from journeymining.conformance.design import read_design
     from journeymining.conformance.drift import by_period, drift
+    from journeymining.conformance.personas import attributes_of, by_segment, conform_personas, segments_of
     from journeymining.engines.prepared_log import prepare
     from journeymining.exceptions import UsageError
     from journeymining.writing import refuse_occupied, whole_folder
@@ -85,20 +89,36 @@ def command(
         raise UsageError("--outcome-event and --horizon go together: an outcome needs a time to show.")
     if table == "fixes" and outcome_event is None:
         raise UsageError("The table 'fixes' needs an outcome: --outcome-event ACTIVITY --horizon \"180 days\".")
+    if table in {"segments", "segment_deviations"} and by is None:
+        raise UsageError(f"The table '{table}' needs an attribute of the log: --by ATTRIBUTE.")
     if out is not None:
         refuse_occupied(out, force=force)
     designed = read_design(design)
+    if table == "personas" and not designed.own_designs:
+        raise UsageError(
+            f"The design '{designed.name}' gives no persona a rule; write personas: {{NAME: {{where: ...}}}}."
+        )
     events = read_log(**log)
+    segments = {name: segments_of(events, name) for name in {*attributes_of(designed), *([by] if by else [])}}
     flags = None if open_after is None else _open_journeys(events, open_after)
     with prepare(events, journeys=flags) as prepared:
-        found = conform(prepared, designed, silent_cost=silent_cost, seed=seed)
+        found = conform_personas(prepared, designed, segments, silent_cost=silent_cost, seed=seed)
         more = {"periods": by_period(prepared, found, every=every), "drift": drift(prepared, found)}
+        if by is not None:
+            more["segments"], more["segment_deviations"] = by_segment(prepared, found, segments[by], every=every)
         if outcome_event is not None:
             more["fixes"] = _fixes(prepared, found, outcome_event, str(horizon), wanted=outcome_wanted)
         digest = str(prepared.manifest["digest"])
     if out is not None:
-        settings = {"prepared_log": digest, "silent_cost": silent_cost, "open_after": open_after, "every": every,
-                    "outcome_event": outcome_event, "horizon": horizon}  # fmt: skip
+        settings = {
+            "prepared_log": digest,
+            "silent_cost": silent_cost,
+            "open_after": open_after,
+            "every": every,
+            "by": by,
+            "outcome_event": outcome_event,
+            "horizon": horizon,
+        }
         with whole_folder(out, force=force) as folder:
             _write(folder, found, more, outcome_event)
             _write_account(folder, found, events, log, design, settings=settings, seed=seed)
@@ -136,7 +156,7 @@ def _write(folder: Path, found: Conformance, more: dict[str, pd.DataFrame], outc
 
     write(found, folder)
     write_json(folder / "design.json", describe_design(found.design))
-    for name in ("periods", "drift"):
+    for name in more.keys() - {"fixes"}:
         more[name].to_csv(folder / f"conformance_{name}.csv", index=False, lineterminator="\n")
     if outcome_event is not None:
         # An activity may be named like a path.

@@ -27,6 +27,7 @@ from journeymining.exceptions import InputError
 from journeymining.proportions import wilson
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     import pandas as pd
@@ -51,6 +52,11 @@ class Conformance:
     rules: pd.DataFrame
     promises: pd.DataFrame
     summary: dict[str, Any] = field(repr=False)
+    personas: pd.DataFrame | None = None
+
+
+class NobodyInScopeError(InputError):
+    """No journey that is asked about is in scope of a design."""
 
 
 def conform(
@@ -63,6 +69,7 @@ def conform(
     seed: int = 0,
     samples: int = 1000,
     threads: int | None = None,
+    among: Collection[str] | None = None,
 ) -> Conformance:
     r"""Compare every journey of a log with a design, exactly, and say in words where it departs.
 
@@ -81,6 +88,9 @@ def conform(
     seed, samples : int
         Of the bootstrap for the intervals of fitness.
     threads : int, default one per core
+    among : ids of journeys, optional
+        Only these are judged; the others are outside. Personas' own designs are not looked at here, see
+        `journeymining.conformance.personas.conform_personas`.
 
     Returns
     -------
@@ -108,11 +118,11 @@ def conform(
     >>> found.deviations[["type", "touchpoint", "journeys"]].values.tolist()
     [['ad_hoc', 'call', 1], ['dead_end', 'order', 1], ['missing', 'pay', 1]]
     """
-    codes = Codes.of(log, design)
+    codes = Codes.of(log, design, among)
     paths = scoped_paths(log, design, codes)
     if not paths.symbols:
         wanted = ", ".join(design.start or sorted(design.touchpoints)[:10])
-        raise InputError(
+        raise NobodyInScopeError(
             f"No journey is in scope of the design '{design.name}': none has {wanted}. "
             f"The log has: {', '.join(log.activities[:10])}."
         )
@@ -224,6 +234,7 @@ def _figures(compared: Compared, paths: Paths, journeys: pd.DataFrame, seed: int
         },
         "log_fitness": 1 - cost / worst if worst else 1.0,
         "cost": cost,
+        "worst_cost": worst,
         "precision": precision(compared, paths.journeys),
         "generalisation": generalisation(compared, paths.journeys),
         "simplicity": simplicity(compared.net),
@@ -242,6 +253,8 @@ def write(conformance: Conformance, folder: Path) -> None:
     for name in ("touchpoints", "phases", "channels", "entries", "rules", "promises"):
         table: pd.DataFrame = getattr(conformance, name)
         table.to_csv(folder / f"conformance_{name}.csv", index=False, lineterminator="\n")
+    if conformance.personas is not None:
+        conformance.personas.to_csv(folder / "conformance_personas.csv", index=False, lineterminator="\n")
     conformance.journeys.to_parquet(folder / "conformance_journeys.parquet", index=False)
     conformance.findings.to_parquet(folder / "conformance_findings.parquet", index=False)
     text = json.dumps(_plain(conformance.summary), indent=2, ensure_ascii=False, allow_nan=False)

@@ -66,10 +66,21 @@ class MoveCosts:
 
 
 @dataclass(frozen=True)
+class Persona:
+    """Customers with a design of their own: those whose journey has this value in this attribute of the event log."""
+
+    name: str
+    attribute: str
+    value: str
+    design: Design
+
+
+@dataclass(frozen=True)
 class Design:
     """A designed journey, ready to compare actual ones with.
 
     ``net`` is what the flow (or an imported model) means; None where there are only rules and promises.
+    ``own_designs`` are those of personas that differ from this one, see `journeymining.conformance.personas`.
     ``notes`` say what was assumed, ``unchecked`` what the source says but cannot be checked, with the reason.
     """
 
@@ -86,6 +97,7 @@ class Design:
     calendar: Calendar = Calendar()
     ignore: tuple[str, ...] = ()
     personas: tuple[str, ...] = ()
+    own_designs: tuple[Persona, ...] = ()
     costs: MoveCosts = MoveCosts()
     order_tolerance: timedelta = timedelta(0)
     notes: tuple[str, ...] = ()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from journeymining.conformance.design import Calendar, Design, MoveCosts, Promise, Touchpoint
-from journeymining.conformance.flow import flow_net, parse_flow, steps
+from journeymining.conformance.design import Calendar, Design, MoveCosts, Persona, Promise, Touchpoint
+from journeymining.conformance.flow import flow_net, parse_flow, steps, without_option
 from journeymining.conformance.rules import parse_rule
 from journeymining.documents import load_yaml, validate
 from journeymining.durations import Duration  # noqa: TC001 - pydantic reads it
@@ -29,6 +30,11 @@ def _listed(value: Any) -> Any:
 
 def _day(value: Any) -> str:
     return value if isinstance(value, str) else value.isoformat()
+
+
+def _by_name(value: Any) -> Any:
+    # A list only names personas; they have no design of their own.
+    return {str(name): None for name in value} if isinstance(value, list) else value
 
 
 Names = Annotated[list[str], BeforeValidator(_listed)]
@@ -76,12 +82,23 @@ class _Costs(_Part):
     channel: dict[str, Cost] = {}
 
 
+class _PersonaTouchpoint(_Part):
+    optional: bool
+
+
+class _Persona(_Part):
+    where: Annotated[dict[str, str | int], Field(min_length=1, max_length=1)]
+    flow: str | None = None
+    touchpoints: dict[str, _PersonaTouchpoint] = {}
+    promises: list[_Promise] | None = None
+
+
 class _DesignFile(_Part):
     journey: str
     version: int | str = 1
     description: str | None = None
     scope: _Scope = _Scope()
-    personas: Any = None
+    personas: Annotated[dict[str, _Persona | None], BeforeValidator(_by_name)] = {}
     phases: list[str] = []
     actors: dict[str, str] = {}
     touchpoints: dict[str, _Touchpoint | None] = {}
@@ -122,6 +139,43 @@ def design_of_document(document: Document) -> Design:
     journeymining.exceptions.SpecError: order.yaml:3:1: flow: 'payed' is not among the touchpoints. Did you mean 'paid'?
     """
     content = validate(_DesignFile, document)
+    design = _design(document, content)
+    own = tuple(_persona(document, content, name, one) for name, one in content.personas.items() if one is not None)
+    return replace(design, own_designs=own)
+
+
+def _persona(document: Document, content: _DesignFile, name: str, persona: _Persona) -> Persona:
+    """Return the design of a persona: the common one with what it says itself instead."""
+    place = ("personas", name)
+    if persona.flow is not None and content.model is not None:
+        raise document.error(f"persona '{name}': the design has a model; a flow cannot vary it.", (*place, "flow"))
+    touchpoints = dict(content.touchpoints)
+    for one, said in persona.touchpoints.items():
+        if one not in touchpoints:
+            raise document.error(
+                _unknown(f"persona '{name}'", one, touchpoints, "touchpoints"), (*place, "touchpoints", one)
+            )
+        touchpoints[one] = (touchpoints[one] or _Touchpoint.model_validate({})).model_copy(
+            update={"optional": said.optional}
+        )
+    changed = content.model_copy(
+        update={
+            "personas": {},
+            "touchpoints": touchpoints,
+            "flow": content.flow if persona.flow is None else persona.flow,
+            "promises": content.promises if persona.promises is None else persona.promises,
+        }
+    )
+    required = frozenset(one for one, said in persona.touchpoints.items() if not said.optional)
+    own = _design(document, changed, place=place if persona.flow is not None else (), required=required)
+    ((attribute, value),) = persona.where.items()
+    return Persona(name, attribute, str(value), own)
+
+
+def _design(
+    document: Document, content: _DesignFile, *, place: tuple[Key, ...] = (), required: frozenset[str] = frozenset()
+) -> Design:
+    """Return the design that the content of a file means; ``place`` is where its flow stands in the file."""
     touchpoints = {
         name: _touchpoint(name, one or _Touchpoint.model_validate({})) for name, one in content.touchpoints.items()
     }
@@ -129,14 +183,14 @@ def design_of_document(document: Document) -> Design:
     flow = None
     if content.flow is not None:
         try:
-            flow = parse_flow(content.flow)
+            flow = without_option(parse_flow(content.flow), required)
         except SpecError as error:
-            raise document.error(str(error), ("flow",)) from None
+            raise document.error(str(error), (*place, "flow")) from None
         for name in steps(flow):
             if not content.touchpoints:
                 touchpoints[name] = Touchpoint(name)
             elif name not in touchpoints:
-                raise document.error(_unknown("flow", name, touchpoints, "touchpoints"), ("flow",))
+                raise document.error(_unknown("flow", name, touchpoints, "touchpoints"), (*place, "flow"))
     optional = frozenset(name for name, one in touchpoints.items() if one.optional)
     net = None if flow is None else flow_net(flow, optional=optional)
     notes: tuple[str, ...] = ()
@@ -166,7 +220,7 @@ def design_of_document(document: Document) -> Design:
         promises=tuple(Promise(one.sender, one.receiver, one.within, one.business_days) for one in content.promises),
         calendar=_calendar(document, content.calendar),
         ignore=tuple(content.ignore),
-        personas=tuple(str(name) for name in content.personas or ()),
+        personas=tuple(content.personas),
         costs=MoveCosts(content.costs.missing, content.costs.unexpected, content.costs.channel),
         order_tolerance=content.order_tolerance,
         notes=notes,

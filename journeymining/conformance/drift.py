@@ -99,10 +99,7 @@ def by_period(log: PreparedLog, conformance: Conformance, *, every: str = "month
         ``period`` (its first day), ``journeys`` in scope that began in it, ``following`` (cost 0), ``share``,
         ``share_low``, ``share_high`` (Wilson, 95 %), mean ``fitness``. Empty without a model: no cost.
     """
-    if every not in PERIODS:
-        raise UsageError(f"Unknown period '{every}'. Known: {', '.join(PERIODS)}.")
-    journeys = _starts(log, conformance).filter(pl.col("cost").is_not_nan()).drop_nulls("cost")
-    journeys = journeys.with_columns(pl.col("start").dt.truncate(PERIODS[every]).alias("period"))
+    journeys = period_of_journeys(log, conformance, every).filter(pl.col("cost").is_not_nan()).drop_nulls("cost")
     table = (
         journeys.group_by("period")
         .agg(
@@ -118,6 +115,19 @@ def by_period(log: PreparedLog, conformance: Conformance, *, every: str = "month
     table.insert(4, "share_low", low)
     table.insert(5, "share_high", high)
     return table
+
+
+def period_of_journeys(log: PreparedLog, conformance: Conformance, every: str) -> pl.DataFrame:
+    """Return ``journey_id``, ``cost``, ``fitness``, ``start`` and ``period`` of the journeys in scope.
+
+    Raises
+    ------
+    UsageError
+        If there is no such period.
+    """
+    if every not in PERIODS:
+        raise UsageError(f"Unknown period '{every}'. Known: {', '.join(PERIODS)}.")
+    return _starts(log, conformance).with_columns(pl.col("start").dt.truncate(PERIODS[every]).alias("period"))
 
 
 def drift(log: PreparedLog, conformance: Conformance, *, at_least: int = 10, sure: float = 0.95) -> pd.DataFrame:

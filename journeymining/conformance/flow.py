@@ -15,7 +15,7 @@ from journeymining.conformance.petri import NetBuilder, PetriNet
 from journeymining.exceptions import SpecError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 _TOKEN = re.compile(
     r"\s*(?:\"(?P<double>[^\"]+)\"|'(?P<single>[^']+)'|(?P<name>[^\s>|?*+{}(),\"']+)|(?P<sign>.))", re.DOTALL
@@ -39,6 +39,21 @@ class Block:
 
 
 Flow = Step | Block
+
+
+def without_option(flow: Flow, names: Collection[str]) -> Flow:
+    """Return a flow in which these touchpoints may not be left out where they stand alone with a question mark.
+
+    Examples
+    --------
+    >>> write_flow(without_option(parse_flow("a > b? > (c > d)?"), {"b", "c"}))
+    'a > b > (c > d)?'
+    """
+    if isinstance(flow, Step):
+        return flow
+    if flow.kind == "optional" and isinstance(flow.parts[0], Step) and flow.parts[0].name in names:
+        return flow.parts[0]
+    return Block(flow.kind, tuple(without_option(part, names) for part in flow.parts))
 
 
 def parse_flow(text: str) -> Flow:

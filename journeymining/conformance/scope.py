@@ -9,6 +9,8 @@ import numpy as np
 import polars as pl
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from numpy.typing import NDArray
 
     from journeymining.conformance.design import Design
@@ -24,7 +26,10 @@ COLUMNS = ("journey", "time", "activity", "channel", "status", "resource", "init
 
 @dataclass(frozen=True)
 class Codes:
-    """The names of a design as codes of a log; what the log never shows has no code."""
+    """The names of a design as codes of a log; what the log never shows has no code.
+
+    ``among`` are the journeys that are asked about, all if None.
+    """
 
     start: NDArray[np.int32]
     end: NDArray[np.int32]
@@ -32,9 +37,10 @@ class Codes:
     designed: NDArray[np.int32]
     placed: NDArray[np.int32]
     by_channel: int
+    among: pl.Series | None = None
 
     @classmethod
-    def of(cls, log: PreparedLog, design: Design) -> Codes:
+    def of(cls, log: PreparedLog, design: Design, among: Collection[str] | None = None) -> Codes:
         """Look the names of a design up in a log."""
         code = {name: number for number, name in enumerate(log.activities)}
 
@@ -47,7 +53,7 @@ class Codes:
         by_channel = len(log.channels) + 1 if design.costs.channel else 1
         return cls(
             codes(design.start), codes(design.end), codes(design.ignore), codes(named | set(placed)), codes(placed),
-            by_channel,
+            by_channel, None if among is None else pl.Series(sorted(among), dtype=pl.String),
         )  # fmt: skip
 
 
@@ -84,6 +90,8 @@ def scope_bucket(bucket: Bucket, codes: Codes, design: Design) -> Scoped:
     first_start = np.full(journeys, len(rows) + 1)
     np.minimum.at(first_start, journey[begins], rows[begins])
     inside = first_start <= len(rows)
+    if codes.among is not None:
+        inside &= bucket.journeys["journey_id"].is_in(codes.among.implode()).to_numpy()
 
     ends = np.isin(activity, codes.end) & (rows > first_start[journey])
     last_end = np.full(journeys, -1)

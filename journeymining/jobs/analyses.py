@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from journeymining.conformance import conform as conformance_of
 from journeymining.conformance.description import describe_design
 from journeymining.conformance.design import read_design
 from journeymining.conformance.drift import write_over_time
 from journeymining.conformance.fixes import fix_list, write_fix_list
+from journeymining.conformance.personas import attributes_of, conform_personas, segments_of
 from journeymining.discovery import results as discovery_of
 from journeymining.exceptions import EmptyLogError, InputError
 from journeymining.experience.on_journeys import experience_tables
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from journeymining.conformance.conform import Conformance
+    from journeymining.conformance.design import Design
     from journeymining.engines.prepared_log import PreparedLog
     from journeymining.jobs.events import Builder, Tell
     from journeymining.jobs.manifest import Manifest
@@ -49,21 +52,35 @@ def discover_step(job: Job, log: PreparedLog, manifest: Manifest, folder: Path, 
 
 
 def conform_step(
-    job: Job, log: PreparedLog, manifest: Manifest, folder: Path, tell: Tell, *, seed: int
+    job: Job, log: PreparedLog, manifest: Manifest, folder: Path, tell: Tell, *, events: Path, seed: int
 ) -> Conformance | None:
-    """Write where journeys depart from the designed one; nothing where the job has no design."""
+    """Write where journeys depart from the designed one; nothing where the job has no design.
+
+    ``events`` is the event log as a Parquet file: personas of the design are told apart by its attributes.
+    """
     if job.design is None:
         return None
     tell("Comparing with the designed journey")
     with manifest.step("conform") as account:
         design = read_design(job.design)
-        found = conformance_of.conform(log, design, seed=seed)
+        segments = _segments(design, events)
+        found = conform_personas(log, design, segments, seed=seed)
         conformance_of.write(found, folder)
         write_over_time(log, found, folder)
         write_json(folder / "design.json", describe_design(design))
         scope = found.summary["journeys"]
         account.rows_in, account.rows_out = scope["in_log"], scope["in_scope"]
         account.left_out = {"journeys outside the scope of the design": scope["outside"]}
+    return found
+
+
+def _segments(design: Design, events: Path) -> dict[str, dict[str, str]]:
+    """Read the attributes of the event log by which the design tells personas apart."""
+    found = {}
+    for name in attributes_of(design):
+        known = pq.read_schema(events).names
+        wanted = [one for one in ("journey_id", "timestamp", "source_order", "event_id", name) if one in known]
+        found[name] = segments_of(pq.read_table(events, columns=list(dict.fromkeys(wanted))), name)
     return found
 
 
@@ -159,7 +176,8 @@ def sensitivity_step(builder: Builder, log: PreparedLog, folder: Path, *, confor
                 builder.job,
                 builder.store,
                 log,
-                conformance=conformance,
+                # Both sides are judged by the common design: the other stitching may give a journey another persona.
+                conformance=None if conformance is not None and conformance.personas is not None else conformance,
                 memory_limit=builder.memory_limit,
                 seed=manifest.seed,
             )

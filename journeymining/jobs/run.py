@@ -99,7 +99,8 @@ def run(
     with whole_folder(target, force=force) as folder:
         discover_step(job, log, manifest, folder, tell)
         surveys = surveys_of_customers(builder.store)
-        conformance = conform_step(job, log, manifest, folder, tell, seed=seed)
+        events_file = builder.store.path("events.parquet")
+        conformance = conform_step(job, log, manifest, folder, tell, events=events_file, seed=seed)
         outcomes_step(job, log, manifest, folder, tell, surveys=surveys, conformance=conformance, seed=seed)
         experience_step(job, log, manifest, folder, tell, surveys=surveys, conformance=conformance)
         if sensitivity or job.config.identity.sensitivity:

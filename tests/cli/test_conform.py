@@ -147,6 +147,33 @@ def test_an_outcome_that_cannot_be_is_refused(files, options, says):
     assert says in str(result.exception)
 
 
+def test_segments_of_any_attribute_and_personas(files):
+    (files / "design.yaml").write_text(
+        DESIGN + "personas: {caller: {where: {channel: phone}, touchpoints: {confirm: {optional: true}}}}\n"
+    )
+    out = files / "out"
+
+    by = run(files, "--by", "channel", "--table", "segment_deviations", "--format", "json", "--out", str(out))
+    personas = run(files, "--table", "personas", "--format", "json")
+
+    assert by.exit_code == 0, by.exception
+    rows = [(row["segment"], row["type"], row["journeys"], row["of"]) for row in json.loads(by.stdout)]
+    assert rows == [("phone", "wrong_channel", 1, 1), ("web", "dead_end", 1, 2), ("web", "missing", 1, 2)]
+    told = {row["persona"]: (row["journeys"], row["following"]) for row in json.loads(personas.stdout)}
+    assert told == {"caller": (1, 1), "everyone else": (2, 1)}
+    names = {path.name for path in out.iterdir()}
+    assert {"conformance_segments.csv", "conformance_segment_deviations.csv", "conformance_personas.csv"} <= names
+    assert '<section id="designed"' in write_report(out).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("table", "says"), [("segments", "--by ATTRIBUTE"), ("personas", "gives no persona a rule")])
+def test_a_table_without_what_it_needs_is_refused(files, table, says):
+    result = run(files, "--table", table)
+
+    assert isinstance(result.exception, UsageError)
+    assert says in str(result.exception)
+
+
 def test_the_folder_of_a_check_is_a_run_with_a_report(files):
     later(files)
     out = files / "out"
