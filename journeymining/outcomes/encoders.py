@@ -9,8 +9,7 @@ import pandas as pd
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from journeymining.outcomes.sequences import closed, contains_sequences, mine_sequences
-from journeymining.outcomes.variants import GAP, channel_switches
+from journeymining.outcomes.variants import channel_switches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -188,78 +187,6 @@ class FlagEncoder(JourneyEncoder):
             if journeys.flags is not None and name in journeys.flags:
                 result[:, place] = journeys.flags[name].astype("object").eq(True).to_numpy()
         return sparse.csr_array(result)
-
-
-class SequenceEncoder(JourneyEncoder):
-    """Which frequent sequences a journey contains.
-
-    Parameters
-    ----------
-    lengths : sequence of int
-        Items of a sequence, 2 or 3.
-    max_gap : int
-        Events that may lie between two items: 0 for n-grams, 2 for subsequences.
-    min_support : float
-        Share of training journeys that must contain it.
-    only_closed : bool
-        Leave out what a longer sequence of the same journeys says too.
-    limit : int
-        At most so many per length.
-    """
-
-    def __init__(
-        self,
-        lengths: Sequence[int] = (2, 3),
-        *,
-        max_gap: int = 0,
-        min_support: float = 0.02,
-        only_closed: bool = True,
-        limit: int = 200,
-    ) -> None:
-        self.lengths = lengths
-        self.max_gap = max_gap
-        self.min_support = min_support
-        self.only_closed = only_closed
-        self.limit = limit
-
-    def fit(self, journeys: JourneyFrame, y: object = None) -> Self:
-        """Find the frequent sequences."""
-        del y
-        self.activities_ = journeys.activities
-        number, paths = journeys.variants
-        floor = max(RARE, int(np.ceil(self.min_support * len(journeys))))
-        self.sequences_: list[tuple[int, ...]] = []
-        for length in self.lengths:
-            self.sequences_ += mine_sequences(
-                paths, np.bincount(number), length=length, max_gap=self.max_gap, min_count=floor, limit=self.limit
-            )
-        if self.only_closed and self.sequences_:
-            keep = closed(self.sequences_, self._contains(paths))
-            self.sequences_ = [s for s, good in zip(self.sequences_, keep, strict=True) if good]
-        between = " ... " if self.max_gap else " > "
-        self.names_ = [between.join(self.activities_[code] for code in s) for s in self.sequences_]
-        return self
-
-    def transform(self, journeys: JourneyFrame) -> sparse.csr_array:
-        """Return 1 where a journey contains the sequence."""
-        number, paths = journeys.variants
-        # Codes of another log are translated; an activity that was never seen matches nothing.
-        table = journeys.coded["activity"].places(self.activities_).tolist()
-        unknown = len(self.activities_)
-        translated = [tuple(table[code] if table[code] >= 0 else unknown for code in path) for path in paths]
-        return self._contains(translated)[number].astype(float)
-
-    def _contains(self, paths: list[tuple[int, ...]]) -> sparse.csr_array:
-        blocks = []
-        for length in self.lengths:
-            wanted = [s for s in self.sequences_ if len(s) == length]
-            blocks.append(contains_sequences(paths, wanted, max_gap=self.max_gap))
-        return sparse.hstack(blocks, format="csr")
-
-
-def subsequences(**choices: Any) -> SequenceEncoder:
-    """Return the encoder of gapped subsequences: up to two events between two items."""
-    return SequenceEncoder(max_gap=GAP, **choices)
 
 
 def channel_figures(journeys: JourneyFrame) -> pd.DataFrame:

@@ -11,7 +11,11 @@ from journeymining.outcomes.models import Fitted
 if TYPE_CHECKING:
     from pathlib import Path
 
-OURS = ("journeymining.outcomes.encoders.", "journeymining.outcomes.models.")
+OURS = (
+    "journeymining.outcomes.encoders.",
+    "journeymining.outcomes.models.",
+    "journeymining.outcomes.pattern_encoders.",
+)
 """Types of this package that a model file may hold; everything else must be trusted by skops itself."""
 
 CONTENT = ("name", "pipeline", "trained", "chosen", "sigmoid", "calibrated")

@@ -12,6 +12,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from journeymining.engines.prepared_log import prepare
 from journeymining.eventlog.table import to_event_log
 from journeymining.exceptions import EmptyLogError, InputError
+from journeymining.experience.peak_end import peak_end
 from journeymining.outcomes.config import OutcomeConfig
 from journeymining.outcomes.encoders import (
     AggregateEncoder,
@@ -19,10 +20,8 @@ from journeymining.outcomes.encoders import (
     FlagEncoder,
     LastStateEncoder,
     LengthEncoder,
-    SequenceEncoder,
     StaticEncoder,
     channel_figures,
-    subsequences,
 )
 from journeymining.outcomes.evaluation import Evaluation, auc, average_precision, calibration, evaluate, headline
 from journeymining.outcomes.importance import grouped_importance
@@ -30,6 +29,7 @@ from journeymining.outcomes.journey_frame import journeys_for_outcomes, journeys
 from journeymining.outcomes.labelled import link_labels
 from journeymining.outcomes.model_file import read_model, write_model
 from journeymining.outcomes.models import LOGISTIC, features, fit_logistic_model
+from journeymining.outcomes.pattern_encoders import PeakEndEncoder, SequenceEncoder, subsequences
 from journeymining.outcomes.results import outcomes, write
 from journeymining.outcomes.sequences import closed, contains_sequences, mine_sequences
 
@@ -39,7 +39,7 @@ CHURN = OutcomeConfig(event="contract_cancelled", landmark="journey_end", horizo
 
 ENCODERS = [
     AggregateEncoder(), StaticEncoder(), LastStateEncoder(), LengthEncoder(), ChannelEncoder(), FlagEncoder(),
-    SequenceEncoder(), subsequences(lengths=(2,)),
+    SequenceEncoder(), subsequences(lengths=(2,)), PeakEndEncoder(),
 ]  # fmt: skip
 
 
@@ -78,6 +78,37 @@ def test_counts_and_waits_equal_a_plain_count():
 
     assert (row["count activity x"], row["count activity y"], row["events"]) == (2, 1, 3)
     assert (row["duration days"], row["mean wait days"], row["longest wait days"]) == (4, 2, 3)
+
+
+def test_peak_and_end_are_those_of_the_experience_tables():
+    generator = np.random.default_rng(3)
+    frame = pd.DataFrame({"journey_id": np.sort(generator.integers(0, 40, 200)).astype(str), "activity": "x"})
+    frame["timestamp"] = pd.to_datetime(np.arange(200) * 1000, unit="s", utc=True)
+    frame["value"] = np.where(generator.random(200) < 0.2, np.nan, generator.integers(1, 11, 200))
+    journeys = journeys_from_events(frame)
+    encoder = PeakEndEncoder()
+
+    matrix = encoder.fit(journeys).transform(journeys).toarray()
+
+    plain = peak_end(frame.rename(columns={"timestamp": "time"}), neutral=5.5)
+    plain = plain[plain["scores"] >= 3].set_index("journey_id")
+    scored = journeys.journey_id[matrix[:, -1] == 1]
+    assert sorted(scored) == sorted(plain.index)
+    expected = plain.loc[scored, ["mean", "peak", "trough", "end", "peak_end", "trend", "contrast"]].to_numpy(
+        dtype=float
+    )
+    assert matrix[matrix[:, -1] == 1, :-1] == pytest.approx(expected)
+    assert encoder.coverage(journeys) == len(scored) / len(journeys) < 1
+
+
+def test_peak_and_end_of_the_worked_example():
+    frame = pd.DataFrame({"journey_id": "a", "activity": "x", "value": [6, 9, 3, 7, 8]})
+    frame["timestamp"] = pd.to_datetime(range(5), utc=True)
+    journeys = journeys_from_events(frame)
+
+    row = PeakEndEncoder().fit(journeys).transform(journeys).toarray()[0]
+
+    assert row[[0, 1, 2, 3, 4, 6]].tolist() == pytest.approx([6.6, 9, 3, 8, 8.5, 2])
 
 
 def test_channels_of_the_worked_example():
