@@ -111,8 +111,8 @@ class PeakEndEncoder(JourneyEncoder):
 
     References
     ----------
-    B. Alaybek et al., *OBHDP* 170 (2022) 104149: over 174 effects peak and end tell about as much as the mean does. That
-    they tell more is a hypothesis to be tested.
+    B. Alaybek et al., *OBHDP* 170 (2022) 104149: over 174 effects, peak and end tell about as much as the mean.
+    That they tell more is a hypothesis to be tested.
     """
 
     def __init__(self, column: str = "value", *, neutral: float = 5.5) -> None:
