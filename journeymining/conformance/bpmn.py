@@ -14,8 +14,11 @@ from journeymining.conformance.bpmn_source import (
     SUBPROCESSES,
     TASKS,
     choose_process,
+    compensates,
+    is_compensation,
     label_of,
     lanes_of,
+    link_of,
     unchecked_of,
 )
 from journeymining.conformance.petri import NetBuilder
@@ -133,7 +136,7 @@ def _contents(reading: _Reading, element: Any) -> _Container:
 def _add_container(reading: _Reading, element: Any, entry: str, leave: str, *, top: bool) -> None:
     """Add the nodes of a process between two places."""
     inside = _contents(reading, element)
-    links = {_link(node): name for name, node in inside.nodes.items() if _link(node) and inside.outgoing[name]}
+    links = {link_of(node): name for name, node in inside.nodes.items() if link_of(node) and inside.outgoing[name]}
     joins = {name: structured_join(inside, name) for name, node in inside.nodes.items() if _joins(inside, name, node)}
     build = reading.build
 
@@ -161,8 +164,8 @@ def _add_container(reading: _Reading, element: Any, entry: str, leave: str, *, t
         if _skipped(reading, inside, node):
             continue
         outs = [place(flow) for flow in inside.outgoing[name]]
-        if _link(node) and not outs and _link(node) in links:
-            outs = [f"in_{links[_link(node)]}"]
+        if link_of(node) and not outs and link_of(node) in links:
+            outs = [f"in_{links[link_of(node)]}"]
         _add_node(reading, inside, joins, node, outs or [f"free_{beside[name]}" if name in beside else leave])
 
 
@@ -226,7 +229,7 @@ def _add_boundaries(
 ) -> None:
     """Let the boundary events of an activity happen: instead of going on, or beside it."""
     for event in inside.nodes.values():
-        if local(event) != "boundaryEvent" or event.get("attachedToRef") != node.get("id") or _compensates(event):
+        if local(event) != "boundaryEvent" or event.get("attachedToRef") != node.get("id") or compensates(event):
             continue
         after = f"in_{event.get('id')}"
         if event.get("cancelActivity", "true") != "false":
@@ -261,7 +264,7 @@ def _add_subprocess(reading: _Reading, inside: _Container, node: Any, arriving: 
     _add_leaving(reading, inside, node, leave, outs)
     held = [entry]
     if not _splits(contents):
-        held += [f"in_{one}" for one, inner in contents.nodes.items() if not _is_compensation(inner)]
+        held += [f"in_{one}" for one, inner in contents.nodes.items() if not is_compensation(inner)]
     elif any(one.get("attachedToRef") == name for one in inside.nodes.values()):
         reading.unchecked.append(
             f"subProcess '{name}' has parallel ways: its boundary events are taken to happen before it begins only"
@@ -305,7 +308,7 @@ def _starts(reading: _Reading, inside: _Container) -> tuple[list[str], list[str]
     first = [
         name for name, node in inside.nodes.items()
         if not inside.incoming[name] and local(node) != "boundaryEvent" and not _skipped(reading, inside, node)
-        and not (_link(node) and local(node) == "intermediateCatchEvent")
+        and not (link_of(node) and local(node) == "intermediateCatchEvent")
     ]  # fmt: skip
     starts = [name for name in first if local(inside.nodes[name]) in {"startEvent", "eventBasedGateway"}]
     return starts, [name for name in first if name not in starts]
@@ -317,21 +320,13 @@ def _skipped(reading: _Reading, inside: _Container, node: Any) -> bool:
     reason = None
     if node.get("triggeredByEvent") == "true":
         reason = "is an event subprocess"
-    elif _is_compensation(node) or (local(node) == "boundaryEvent" and _compensates(node)):
+    elif is_compensation(node) or (local(node) == "boundaryEvent" and compensates(node)):
         reason = "is compensation"
     if reason is not None:
         sentence = f"{local(node)} '{node.get('id')}' {reason}: events of it count as ad hoc"
         if sentence not in reading.unchecked:
             reading.unchecked.append(sentence)
     return reason is not None
-
-
-def _is_compensation(node: Any) -> bool:
-    return bool(node.get("isForCompensation") == "true")
-
-
-def _compensates(event: Any) -> bool:
-    return bool(children(event, "compensateEventDefinition"))
 
 
 def _splits(inside: _Container) -> bool:
@@ -345,16 +340,9 @@ def _splits(inside: _Container) -> bool:
 
 
 def _is_end(inside: _Container, name: str, links: dict[str, str]) -> bool:
-    link = _link(inside.nodes[name])
+    link = link_of(inside.nodes[name])
     return not inside.outgoing[name] and not (link and link in links)
 
 
 def _joins(inside: _Container, name: str, node: Any) -> bool:
     return local(node) == "inclusiveGateway" and len(inside.incoming[name]) > 1
-
-
-def _link(node: Any) -> str:
-    """Name of a link event: a throwing one leads on at the catching one of the same name."""
-    for one in children(node, "linkEventDefinition"):
-        return str(one.get("name") or node.get("name") or "")
-    return ""

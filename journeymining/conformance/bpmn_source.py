@@ -90,3 +90,20 @@ def unchecked_of(root: Any, process: Any) -> tuple[list[str], list[str]]:
     if events:
         notes.append(f"{len(events)} named events may be seen in the log, or not")
     return found, notes
+
+
+def is_compensation(node: Any) -> bool:
+    """Say whether an activity undoes another."""
+    return bool(node.get("isForCompensation") == "true")
+
+
+def compensates(event: Any) -> bool:
+    """Say whether an event begins an activity that undoes."""
+    return bool(children(event, "compensateEventDefinition"))
+
+
+def link_of(node: Any) -> str:
+    """Return the name of a link event: a throwing one leads on at the catching one of the same name."""
+    for one in children(node, "linkEventDefinition"):
+        return str(one.get("name") or node.get("name") or "")
+    return ""
