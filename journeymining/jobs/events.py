@@ -125,7 +125,7 @@ def pull_counts(quality: dict[str, Any]) -> dict[str, Any]:
             left_out.update(stream["rejected"])
     return {
         "rows_in": quality["candidates"],
-        "rows_out": quality["events"] + quality["surveys"],
+        "rows_out": quality["events"] + quality["surveys"] + quality["linking_records"],
         "left_out": dict(left_out),
     }
 
