@@ -85,12 +85,7 @@ def command(
     from journeymining.writing import refuse_occupied, whole_folder
 
     gates = [_gate(text) for text in fail_under]
-    if (outcome_event is None) != (horizon is None):
-        raise UsageError("--outcome-event and --horizon go together: an outcome needs a time to show.")
-    if table == "fixes" and outcome_event is None:
-        raise UsageError("The table 'fixes' needs an outcome: --outcome-event ACTIVITY --horizon \"180 days\".")
-    if table in {"segments", "segment_deviations"} and by is None:
-        raise UsageError(f"The table '{table}' needs an attribute of the log: --by ATTRIBUTE.")
+    _refuse_incomplete(table, by, outcome_event, horizon)
     if out is not None:
         refuse_occupied(out, force=force)
     designed = read_design(design)
@@ -125,6 +120,18 @@ def command(
     emit(more[table] if table in more else getattr(found, table), format)
     click.echo(_said(found), err=True)
     _check_gates(found, gates)
+
+
+def _refuse_incomplete(table: str, by: str | None, outcome_event: str | None, horizon: str | None) -> None:
+    """Refuse a table whose options are not given."""
+    from journeymining.exceptions import UsageError
+
+    if (outcome_event is None) != (horizon is None):
+        raise UsageError("--outcome-event and --horizon go together: an outcome needs a time to show.")
+    if table == "fixes" and outcome_event is None:
+        raise UsageError("The table 'fixes' needs an outcome: --outcome-event ACTIVITY --horizon \"180 days\".")
+    if table in {"segments", "segment_deviations"} and by is None:
+        raise UsageError(f"The table '{table}' needs an attribute of the log: --by ATTRIBUTE.")
 
 
 def _fixes(log: PreparedLog, found: Conformance, event: str, horizon: str, *, wanted: bool) -> pd.DataFrame:

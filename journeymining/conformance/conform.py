@@ -134,16 +134,7 @@ def conform(
     activities = [[log.activities[symbol // codes.by_channel] for symbol in one.tolist()] for one in paths.symbols]
     variants = variant_table(paths, activities, compared)
     departures = path_deviations(design, paths, activities, compared)
-    watched_until = log.run(
-        lambda bucket: bucket.journeys["end"].to_numpy().max(initial=0),
-        lambda ends: int(max(ends)),
-        columns=["journey"],
-    )
-    judged = log.run(
-        lambda bucket: judge_bucket(bucket, log, design, codes, paths, departures, watched_until),
-        lambda parts: parts,
-        columns=COLUMNS,
-    )
+    judged = _judge(log, design, codes, paths, departures)
     findings = pl.concat([one.findings for one in judged])
     journeys = journey_table(pl.concat([one.journeys for one in judged]), findings, variants)
     in_scope = int(paths.journeys.sum())
@@ -167,6 +158,20 @@ def conform(
             np.concatenate([one.took for one in judged], axis=1),
         ),
         summary=_summary(log, design, paths, compared, journeys, judged, seed=seed, samples=samples),
+    )
+
+
+def _judge(log: PreparedLog, design: Design, codes: Codes, paths: Paths, departures: pl.DataFrame) -> list[Judged]:
+    """Judge the events of every bucket; promises are watched until the last event of the log."""
+    watched_until = log.run(
+        lambda bucket: bucket.journeys["end"].to_numpy().max(initial=0),
+        lambda ends: int(max(ends)),
+        columns=["journey"],
+    )
+    return log.run(
+        lambda bucket: judge_bucket(bucket, log, design, codes, paths, departures, watched_until),
+        lambda parts: parts,
+        columns=COLUMNS,
     )
 
 
