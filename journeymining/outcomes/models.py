@@ -142,7 +142,11 @@ def calibrated_if_better(
     one look a little better than it is; both are told.
     """
     if model.sigmoid is None:
-        return model, {"method": "sigmoid", "used": False, "reason": "there were no unseen chances to fit it on"}
+        return model, {
+            "method": "sigmoid",
+            "used": False,
+            "reason": "unseen journeys were too few, or ranked no better than by chance",
+        }
     with threads_for(len(label)):
         raw: NDArray[np.float64] = model.pipeline.predict_proba(journeys)[:, 1]
     before = float(((raw - label) ** 2).mean())
