@@ -13,6 +13,7 @@ SMALL = {
     "conformance": ["--journeys", "1000", "--sample", "20", "--budget", "1", "--repeats", "5"],
     "discovery": ["--events", "200000"],
     "identity": ["--edges", "200000"],
+    "outcomes": ["--journeys", "5000"],
 }
 """What makes a module quick; one that is not here runs as it is."""
 
