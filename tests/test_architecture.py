@@ -21,7 +21,7 @@ LAYERS = [
     {"ingest"},
     {"engines"},
     {"eventlog"},
-    {"documents", "durations", "proportions", "writing"},
+    {"database", "documents", "durations", "proportions", "writing"},
     {"exceptions"},
 ]
 LEVEL = {name: level for level, group in enumerate(LAYERS) for name in group}
@@ -94,3 +94,11 @@ def test_commands_import_heavy_libraries_only_when_they_run(checkout, command):
     }
 
     assert not tops & heavy
+
+
+def test_duckdb_is_opened_only_where_its_progress_bar_is_turned_off(checkout):
+    opened = [path for path in (checkout / "journeymining").rglob("*.py") if "duckdb.connect(" in path.read_text()]
+
+    assert opened
+    for path in opened:
+        assert "enable_progress_bar = false" in path.read_text(), path

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import polars as pl
 import pyarrow as pa
 
+from journeymining.database import connect
 from journeymining.eventlog.columns import find_columns, unique_names
 from journeymining.eventlog.report import add_left_out, log_report, with_report
 from journeymining.eventlog.schema import OPTIONAL, ORDER, REQUIRED
@@ -273,7 +273,7 @@ def _with_event_ids(log: pl.DataFrame, report: dict[str, Any]) -> pl.DataFrame:
         f"""'{name.replace("'", "''")}' || length(c{place}::VARCHAR) || ':' || c{place}::VARCHAR"""
         for place, name in enumerate(names)
     )
-    with duckdb.connect() as connection:
+    with connect() as connection:
         connection.register("content", content)
         digests = connection.sql(f"SELECT md5(concat_ws('', {parts})) AS event_id FROM content").to_arrow_table()
     made = pl.DataFrame(pl.from_arrow(digests)).with_row_index("row")

@@ -6,8 +6,9 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import pyarrow as pa
+
+from journeymining.database import connect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,7 +94,7 @@ def customer_changes(
     """
     if previous is None:
         return None, SCHEMA.empty_table()
-    with duckdb.connect() as connection:
+    with connect() as connection:
         for name, table in (("previous", previous), ("present", records)):
             if isinstance(table, pa.Table):
                 connection.register(name, table)

@@ -10,14 +10,16 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from journeymining.database import connect
 from journeymining.exceptions import InputError, MissingDependencyError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    import duckdb
 
 NEEDED = ("source", "value_hash", "customer_id", "given_name", "family_name", "address", "birth_date")
 
@@ -103,7 +105,7 @@ def propose_links(
         if not 0 < value <= 1:
             raise UsageError(f"{name} must be above 0 and at most 1, found {value}.")
     records = _records(accounts)
-    with duckdb.connect() as connection:
+    with connect() as connection:
         # One thread: with several, sums of probabilities would differ in their last digits from run to run.
         connection.execute("SET threads = 1")
         compared = _probabilities(connection, records, exact_recall, seed)

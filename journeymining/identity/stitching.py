@@ -9,10 +9,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
+from journeymining.database import connect
 from journeymining.exceptions import InputError, UsageError
 from journeymining.identity.cardinality import cardinality
 from journeymining.identity.components import Groups, join_kind
@@ -31,6 +31,8 @@ from journeymining.identity.stitch_report import stitch_report
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+
+    import duckdb
 
     from journeymining.identity.encoding import BoolArray, IntArray, Uses
 
@@ -137,8 +139,7 @@ def stitch(
     """
     settings = _settings(keys, at_most, window, blocked)
     limits = {kind: settings.at_most.get(kind, DEFAULT_AT_MOST) for kind in settings.keys}
-    with tempfile.TemporaryDirectory(prefix="journeymining-") as spill, duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+    with tempfile.TemporaryDirectory(prefix="journeymining-") as spill, connect() as connection:
         connection.execute("SET temp_directory = ?", [spill])
         if memory_limit:
             connection.execute("SET memory_limit = ?", [memory_limit])

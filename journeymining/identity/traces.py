@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 import duckdb
 
+from journeymining.database import connect
 from journeymining.exceptions import InputError, UsageError
 from journeymining.ingest.keys import normalise, pseudonym
 
@@ -179,7 +180,7 @@ def _query(store: Path, query: str, parameters: list[object]) -> list[tuple[Any,
         for name in ("customers", "records", "journeys")
     }
     try:
-        with duckdb.connect() as connection:
+        with connect() as connection:
             rows: list[tuple[Any, ...]] = connection.execute(query.format(**files), parameters).fetchall()
             return rows
     except duckdb.Error as error:

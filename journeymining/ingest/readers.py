@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from journeymining.database import connect
 from journeymining.exceptions import InputError
 
 if TYPE_CHECKING:
@@ -257,9 +258,8 @@ def _rows(names: list[str], rows: list[list[str]], numbers: list[int], *, header
 
 
 def _parquet(file: Path, landed: Landed) -> Iterator[pa.RecordBatch]:
-    import duckdb
 
-    with duckdb.connect() as connection:
+    with connect() as connection:
         for batch in pq.ParquetFile(file).iter_batches(batch_size=BATCH):
             source = pa.Table.from_batches([batch])
             connection.register("source", source)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import duckdb
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from journeymining.database import connect
 from journeymining.durations import Duration, write_duration
 from journeymining.exceptions import EmptyLogError, InputError
 from journeymining.journeys.touchpoints import sql_name, sql_text
@@ -165,8 +165,7 @@ def cut_journeys(events: pa.Table, config: JourneyConfig) -> tuple[pa.Table, pa.
     for column in ("customer_id", "event_id", "activity", "timestamp", *case):
         if column not in events.column_names:
             raise InputError.missing_column(column, events.column_names, where="events")
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+    with connect() as connection:
         connection.register("given", events)
         kept = "* EXCLUDE (journey_id)" if "journey_id" in events.column_names else "*"
         order = "" if "source_order" in events.column_names else ", NULL::BIGINT AS source_order"

@@ -7,9 +7,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import pyarrow as pa
 
+from journeymining.database import connect
 from journeymining.eventlog.schema import OPTIONAL, REQUIRED
 from journeymining.exceptions import EmptyLogError, InputError, did_you_mean
 from journeymining.journeys.cutting import EVENT_ORDER, JourneyConfig, cut_query, journeys_query
@@ -26,6 +26,8 @@ from journeymining.writing import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    import duckdb
 
 logger = logging.getLogger(__name__)
 
@@ -91,9 +93,8 @@ def make_event_log(
     folder.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(dir=folder, prefix=".cutting-") as work,
-        duckdb.connect(Path(work) / "work.duckdb") as connection,
+        connect(Path(work) / "work.duckdb") as connection,
     ):
-        connection.execute("SET TimeZone = 'UTC'")
         # Order is restored by the final sort; keeping it before would only cost memory.
         connection.execute("SET preserve_insertion_order = false")
         if memory_limit:

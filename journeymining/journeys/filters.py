@@ -8,15 +8,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import duckdb
 import pyarrow as pa
 
+from journeymining.database import connect
 from journeymining.exceptions import EmptyLogError, InputError, UsageError, did_you_mean
 from journeymining.journeys.cutting import EVENT_ORDER
 from journeymining.journeys.touchpoints import sql_name, sql_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import duckdb
 
 SYNTAX = {
     "begun": "begun 2026-01-01 .. 2026-04-01",
@@ -162,8 +164,7 @@ def filter_log(log: pa.Table | str | Path, filters: Sequence[str]) -> tuple[pa.T
         When no journey is left.
     """
     parsed = [parse_filter(text) for text in filters]
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+    with connect() as connection:
         if isinstance(log, pa.Table):
             connection.register("given", log)
         elif Path(log).exists():
