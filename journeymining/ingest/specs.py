@@ -102,7 +102,7 @@ class Time(Strict):
     fold_by: Value | None = None
     """A field with the rough epoch seconds, which decides between the two readings of an hour that occurs twice."""
     granularity: Literal["us", "ms", "s", "day"] | None = None
-    """How exact the source is, where its text says more than it knows."""
+    """How exact the source is, where its text says more than it knows; a coarser text stays as coarse as it is."""
 
     @model_validator(mode="after")
     def _pattern_goes_with_its_form(self) -> Time:
@@ -282,7 +282,7 @@ def read_connector(path: str | Path) -> Connector:
     Examples
     --------
     >>> from journeymining.ingest.library import connector_folder
-    >>> list(read_connector(connector_folder("salesforce") / "connector.yaml").streams)
+    >>> list(read_connector(connector_folder("salesforce") / "connector.yaml").streams)[:4]
     ['Case', 'CaseHistory', 'Task', 'Contact']
     """
     document = load_yaml(path)
