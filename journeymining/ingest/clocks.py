@@ -14,8 +14,9 @@ rule                            when
 ``local ZONE, in the gap``      an hour that does not exist: moved on by the gap, as the clock was
 ==============================  ==========================================================================
 
-Dates without a time are placed at the start of the day, with granularity ``day``. An instant before 1990 or from 2100
-on is no instant (mostly a wrong unit).
+Dates without a time are placed at the start of the day, with granularity ``day``. A granularity that the connector
+declares only makes an instant coarser: a text that says less than the source knows keeps its own. An instant before
+1990 or from 2100 on is no instant (mostly a wrong unit).
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ LATEST = "TIMESTAMP '2100-01-01'"
 _ISO = r"^\s*(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?\s*(Z|z|UTC|[+-]\d\d(?::?\d\d)?)?\s*$"
 _CLF = r"^\[?(\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d) ([+-]\d{4})\]?$"
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000}
+GRANULARITIES = ("us", "ms", "s", "day")
+"""How exact an instant is, finest first."""
 
 MACROS = f"""
 CREATE OR REPLACE TEMP MACRO jm_minutes(text) AS
@@ -72,8 +75,11 @@ def with_instant(query: str, time: Time, text: str, *, zone: str | None, fold: s
         ``<prefix>wall``: whether the text has no offset, and its wall-clock time.
     """
     layers = _epoch(time, text, prefix) if time.form == "epoch" else _written(time, text, zone, fold, prefix)
-    if time.granularity:
-        layers[-1][-1] = f"{literal(time.granularity)} AS {prefix}exact"
+    # The text may say more than the source knows, or less: an optional time of day that is not there.
+    finer = GRANULARITIES[: GRANULARITIES.index(time.granularity or "us")]
+    coarsened = "".join(f" WHEN {literal(one)} THEN {literal(str(time.granularity))}" for one in finer)
+    precise = f"{prefix}precise"
+    layers.append([f"{f'CASE {precise}{coarsened} ELSE {precise} END' if finer else precise} AS {prefix}exact"])
     for layer in layers:
         query = f"SELECT *, {', '.join(layer)} FROM ({query})"
     return query
@@ -93,7 +99,7 @@ def _epoch(time: Time, text: str, prefix: str) -> list[Layer]:
             f"THEN make_timestamp(CAST(floor(CAST({number} AS DECIMAL(38, 9)) * {factor}) AS BIGINT)) "
             f"END AS {prefix}instant",
             f"{literal(f'epoch {time.unit}')} AS {prefix}rule",
-            f"CASE WHEN contains({number}, '.') THEN 'us' ELSE {literal(time.unit)} END AS {prefix}exact",
+            f"CASE WHEN contains({number}, '.') THEN 'us' ELSE {literal(time.unit)} END AS {prefix}precise",
         ],
     ]
 
@@ -136,7 +142,6 @@ def _written(time: Time, text: str, zone: str | None, fold: str | None, prefix: 
             f"jm_within(CASE WHEN NOT {bare} THEN {wall} - to_seconds({offset}) ELSE {prefix}local END) "
             f"AS {prefix}instant",
             f"CASE WHEN NOT {bare} THEN 'offset in the text' ELSE {rule} END AS {prefix}rule",
-            f"{precise} AS {prefix}exact",
         ],
     ]
 

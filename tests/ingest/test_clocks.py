@@ -203,3 +203,26 @@ def test_offsets_equal_those_of_python(read, times):
     found = read([moment.isoformat() for moment in moments])
 
     assert [row[0] for row in found] == [moment.astimezone(UTC) for moment in moments]
+
+
+@pytest.mark.parametrize(
+    ("text", "declared", "exact"),
+    [
+        ("2026-03-04", "s", "day"),
+        ("2026-03-04", "day", "day"),
+        ("2026-03-04T10:00:00", "s", "s"),
+        ("2026-03-04T10:00:00", "us", "s"),
+        ("2026-03-04T10:00:00.000", "s", "s"),
+        ("2026-03-04T10:00:00.000001", "ms", "ms"),
+        ("2026-03-04T10:00:00.000", "day", "day"),
+    ],
+)
+def test_a_declared_granularity_only_makes_coarser(read, text, declared, exact):
+    assert [found[2] for found in read([text], zone="UTC", granularity=declared)] == [exact]
+
+
+def test_a_declared_granularity_holds_for_counts_and_patterns(read):
+    counts = read(["1795317312.123456", "1795317312"], form="epoch", granularity="ms")
+    dates = read(["04.03.2026"], form="pattern", pattern="%d.%m.%Y", zone="UTC", granularity="s")
+
+    assert [exact for _, _, exact in counts + dates] == ["ms", "s", "day"]
