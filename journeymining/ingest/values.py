@@ -100,10 +100,17 @@ comma.
 
 
 def pair_sql(sql: str, name: str) -> str:
-    """Return SQL for what ``a=1; b=2`` gives a name; of a text without ``=``, the text itself."""
-    pattern = rf"(?:^|[;,&\s]){re.escape(name)}=([^;,&\s]*)"
+    """Return SQL for what ``a=1; b=2`` gives a name; of a text that is no pairs, the text itself.
+
+    A text is pairs if the name stands in it with a ``=``, or if anywhere a plain name (letters, digits, ``_``, ``.``,
+    ``-``) with a ``=`` is followed by something other than a second ``=``. So the padding of a bare value in Base64
+    (``fwAAAVdJabc==``) makes no pair of it.
+    """
+    start = r"(?:^|[;,&\s])"
+    pattern = rf"{start}{re.escape(name)}=([^;,&\s]*)"
     found = f"nullif(regexp_extract({sql}, {literal(pattern)}, 1), '')"
-    return f"CASE WHEN contains({sql}, '=') THEN {found} ELSE {sql} END"
+    is_pairs = rf"{start}(?:{re.escape(name)}=|[\w.-]+=[^=])"
+    return f"CASE WHEN regexp_matches({sql}, {literal(is_pairs)}) THEN {found} ELSE {sql} END"
 
 
 def path_sql(sql: str, path: str) -> str:

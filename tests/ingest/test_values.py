@@ -69,6 +69,25 @@ def test_a_pair_is_found_by_its_whole_name(text, expected):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        ("fwAAAVdJabc==", "fwAAAVdJabc=="),
+        ("fwAAAVdJab+/c=", "fwAAAVdJab+/c="),
+        ("BAh7==--0a1b", "BAh7==--0a1b"),
+        ("=7", "=7"),
+        ("uid=fwAAAVdJabc==", "fwAAAVdJabc=="),
+        ("theme=dark; uid=fwAAAVdJabc==; a=1", "fwAAAVdJabc=="),
+        ("consent; uid=7", "7"),
+        ("theme=dark", None),
+        ("consent; _ga.x-1=GA1.2", None),
+        ("theme=; lang=", None),
+    ],
+)
+def test_a_bare_value_may_hold_an_equals_sign(text, expected):
+    assert run(pair_sql("t", "uid"), text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
         ("5", 5.0),
         (" -3.25 ", -3.25),
         ("+1", 1.0),
