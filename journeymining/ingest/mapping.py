@@ -80,9 +80,9 @@ def events_sql(records: str, source: str, name: str, stream: Stream, config: Sou
     ``_undeclared`` (the time needs a zone that nobody declared), ``_lost:<column>`` (a text was there and says
     nothing) and the texts of the identifiers (``id:<name>``).
     """
-    filtered = [name for name in {**config.keep, **config.drop} if name not in FILTERS and name in stream.known]
+    kept = _filtered_fields("events", stream, config)
     candidates = " UNION ALL ".join(
-        _candidates(records, place, event, stream, zone, filtered) for place, event in enumerate(stream.events)
+        _candidates(records, place, event, stream, zone, kept) for place, event in enumerate(stream.events)
     )
     order = f"{LINE} * {len(stream.events)} + _rule"
     if stream.order:
@@ -93,23 +93,21 @@ def events_sql(records: str, source: str, name: str, stream: Stream, config: Sou
     )
     resource = "resource" if config.agents != "drop" else "CAST(NULL AS VARCHAR)"
     return f"""
-        SELECT *, {_filters(stream, config)} AS _filtered FROM (
+        SELECT *, {_filters("events", stream, config)} AS _filtered FROM (
             SELECT * REPLACE ({initiator} AS initiator, {resource} AS resource),
                 {row_id(source, name, "coalesce(activity, '')")} AS event_id, {literal(source)} AS source,
                 {literal(name)} AS stream, {order} AS source_order
             FROM ({candidates}))"""
 
 
-def _candidates(
-    records: str, place: int, event: Event, stream: Stream, zone: str | None, filtered: Sequence[str]
-) -> str:
+def _candidates(records: str, place: int, event: Event, stream: Stream, zone: str | None, kept: Sequence[str]) -> str:
     texts = {"activity": event.activity} | {name: getattr(event, name) or getattr(stream, name) for name in COLUMNS}
     numbers = {name: getattr(event, name) or getattr(stream, name) for name in NUMBERS}
     items = [f"{value_sql(rules)} AS {name}" for name, rules in texts.items()]
     items += [f"{_number(rules)} AS {name}" for name, rules in numbers.items()]
     items += [f"{_lost(rules, name)} AS {identifier(f'_lost:{name}')}" for name, rules in (texts | numbers).items()]
     items += [f"{column(field)} AS {identifier(f'o:{field}')}" for field in stream.order]
-    items += [f"{column(field)} AS {identifier(f'k:{field}')}" for field in filtered]
+    items += kept
     items += [identifier(f"id:{name}") for name in stream.identifiers]
     required = event.required or stream.required
     missing = "".join(f" WHEN {name} IS NULL THEN {literal(f'{name}: missing')}" for name in required)
@@ -165,14 +163,25 @@ def _lost(rules: Sequence[Value], name: str) -> str:
     return f"({text} IS NOT NULL AND {name} IS NULL{known})"
 
 
-def _filters(stream: Stream, config: SourceConfig) -> str:
+def can_filter(name: str, kind: str, stream: Stream) -> bool:
+    """Whether candidates of a kind (events, surveys, records) have what a ``keep`` or ``drop`` names."""
+    return name in FILTERS[kind] or name in stream.known
+
+
+def _filtered_fields(kind: str, stream: Stream, config: SourceConfig) -> list[str]:
+    """Return the items of a SELECT that `_filters` needs: the fields, besides the columns of the kind."""
+    fields = [name for name in {**config.keep, **config.drop} if name not in FILTERS[kind] and name in stream.known]
+    return [f"{column(field)} AS {identifier(f'k:{field}')}" for field in fields]
+
+
+def _filters(kind: str, stream: Stream, config: SourceConfig) -> str:
     """Return SQL of the filter that leaves a candidate out, null where none does."""
     cases = []
     for key, filters in (("keep", config.keep), ("drop", config.drop)):
         for name, texts in filters.items():
-            if name not in FILTERS and name not in stream.known:
+            if not can_filter(name, kind, stream):
                 continue
-            sql = name if name in FILTERS else identifier(f"k:{name}")
+            sql = name if name in FILTERS[kind] else identifier(f"k:{name}")
             among = f"{sql} IN ({', '.join(map(literal, texts))})"
             out = f"NOT coalesce({among}, false)" if key == "keep" else f"coalesce({among}, false)"
             cases.append(f"WHEN {out} THEN {literal(f'{key}: {name}')}")
@@ -189,18 +198,24 @@ def identifiers_sql(candidates: str, kinds: Mapping[str, str]) -> str:
     return " UNION ALL ".join(parts)
 
 
-def record_rows_sql(records: str, source: str, name: str, stream: Stream, zone: str | None) -> str:
-    """Return the query of records that carry identifiers or answers but are no events, as candidates."""
-    ids = "".join(f", {identifier(f'id:{one}')}" for one in stream.identifiers)
+def record_rows_sql(
+    records: str, source: str, name: str, stream: Stream, config: SourceConfig, zone: str | None
+) -> str:
+    """Return the query of records that carry identifiers but are no events, as candidates."""
+    items = [identifier(f"id:{one}") for one in stream.identifiers] + _filtered_fields("records", stream, config)
     timed = _timed(f"SELECT * FROM {records} WHERE {PROBLEM} IS NULL", stream.time, zone)
     return f"""
         SELECT {row_id(source, name, "''")} AS event_id, {literal(source)} AS source, *,
+            {_filters("records", stream, config)} AS _filtered,
             CASE WHEN _key IS NULL THEN 'key: missing' END AS _reason
-        FROM (SELECT {FILE}, {LINE}, _key{ids}, {", ".join(TIME_COLUMNS)} FROM ({timed}))"""
+        FROM (SELECT {FILE}, {LINE}, _key, {literal(name)} AS stream, {", ".join([*items, *TIME_COLUMNS])}
+            FROM ({timed}))"""
 
 
-def surveys_sql(records: str, source: str, name: str, stream: Stream, survey: Survey, zone: str | None) -> str:
-    """Return the query of all candidates of survey answers, with ``_reason`` as in `events_sql`."""
+def surveys_sql(
+    records: str, source: str, name: str, stream: Stream, survey: Survey, config: SourceConfig, zone: str | None
+) -> str:
+    """Return the query of all candidates of survey answers, with ``_reason`` and ``_filtered`` as in `events_sql`."""
     texts = {name: getattr(survey, name) for name in ("metric", "direction", "level")}
     numbers = {name: getattr(survey, name) for name in ("value", "scale_min", "scale_max")}
     items = [f"{value_sql(rules)} AS {name}" for name, rules in texts.items()]
@@ -208,6 +223,7 @@ def surveys_sql(records: str, source: str, name: str, stream: Stream, survey: Su
     items += [f"{_lost(rules, name)} AS {identifier(f'_lost:{name}')}" for name, rules in (texts | numbers).items()]
     items += [f"{text_sql(survey.value)} AS _answer"]
     items += [identifier(f"id:{one}") for one in stream.identifiers]
+    items += [f"{literal(name)} AS stream", *_filtered_fields("surveys", stream, config)]
     times = ("sent_at_", "answered_at_")
     items += [f"{prefix}{name}" for prefix in times for name in TIME_COLUMNS]
     timed = f"SELECT * FROM {records} WHERE {PROBLEM} IS NULL AND {when_sql(survey.when, survey.present)}"
@@ -216,9 +232,12 @@ def surveys_sql(records: str, source: str, name: str, stream: Stream, survey: Su
     unreadable = " OR ".join(
         f"({p}_time_text IS NOT NULL AND {p}_timestamp IS NULL)" for p in ("sent_at", "answered_at")
     )
-    return f"""
+    # Of these two metrics more is better, whether or not an answer says so.
+    direction = "coalesce(direction, CASE WHEN metric IN ('nps', 'csat') THEN 'higher_is_better' END)"
+    judged = f"""
         SELECT {row_id(source, name, "''")} AS survey_id, {row_id(source, name, "''")} AS event_id,
-            {literal(source)} AS source, *, sent_at_timestamp AS sent_at, answered_at_timestamp AS answered_at,
+            {literal(source)} AS source, * REPLACE ({direction} AS direction),
+            sent_at_timestamp AS sent_at, answered_at_timestamp AS answered_at,
             coalesce(answered_at_timestamp, sent_at_timestamp) AS timestamp,
             sent_at__undeclared OR answered_at__undeclared AS _undeclared,
             CASE WHEN _key IS NULL THEN 'key: missing'
@@ -231,3 +250,4 @@ def surveys_sql(records: str, source: str, name: str, stream: Stream, survey: Su
             WHEN value < scale_min OR value > scale_max THEN 'value: outside its scale'
             WHEN {unreadable} THEN 'time: unreadable, without zone or outside 1990-2100' END AS _reason
         FROM (SELECT {FILE}, {LINE}, _key, {", ".join(items)} FROM ({timed}))"""
+    return f"SELECT *, {_filters('surveys', stream, config)} AS _filtered FROM ({judged})"

@@ -25,8 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-FILTERS = ("stream", "activity", *COLUMNS)
-"""Names that ``keep`` and ``drop`` may use besides the fields of the connector."""
+FILTERS = {
+    "events": ("stream", "activity", *COLUMNS),
+    "surveys": ("stream", "metric", "direction", "level"),
+    "records": ("stream",),
+}
+"""Kind of candidate -> columns that ``keep`` and ``drop`` may use besides the fields of its stream."""
 
 
 class IdentifierChange(BaseModel):
@@ -84,9 +88,9 @@ class SourceConfig(BaseModel):
     maps: dict[str, dict[Text, Text | None]] = Field(default_factory=dict)
     """Name of a mapped value or column of the connector -> further texts and what they become."""
     keep: dict[str, Texts] = Field(default_factory=dict)
-    """Field or column -> texts: only these."""
+    """Field or column -> texts: of the events, answers and linking records that have it, only these."""
     drop: dict[str, Texts] = Field(default_factory=dict)
-    """Field or column -> texts: not these."""
+    """Field or column -> texts: likewise, but not these."""
     format: dict[str, Any] = Field(default_factory=dict)
     """What differs from the connector's format: ``{delimiter: ";", encoding: latin-1}``."""
     time: dict[str, Any] = Field(default_factory=dict)
@@ -158,7 +162,8 @@ def adapt(connector: Connector, config: SourceConfig, complain: Callable[[str, s
     SpecError
         For a name that the connector does not know, or a change that makes no sense.
     """
-    known = {name for stream in connector.streams.values() for name in stream.known}
+    filters = {name for stream in connector.streams.values() for kind in stream.kinds for name in FILTERS[kind]}
+    filters |= {name for stream in connector.streams.values() if stream.kinds for name in stream.known}
     raw = {name for stream in connector.streams.values() for name in stream.names}
     identifiers = {name for stream in connector.streams.values() for name in stream.identifiers}
     mapped = {name for stream in connector.streams.values() for name in _mapped(stream)}
@@ -167,8 +172,8 @@ def adapt(connector: Connector, config: SourceConfig, complain: Callable[[str, s
         ("columns", config.columns, raw),
         ("set", config.set, raw),
         ("maps", config.maps, mapped),
-        ("keep", config.keep, known | set(FILTERS)),
-        ("drop", config.drop, known | set(FILTERS)),
+        ("keep", config.keep, filters),
+        ("drop", config.drop, filters),
     ):
         _refuse_unknown(key, names, allowed, connector.connector, complain)
     streams = {name: _adapt_stream(stream, config, complain) for name, stream in connector.streams.items()}

@@ -230,6 +230,13 @@ class Stream(Columns):
         taken = [name for lookup in self.lookups.values() for name in lookup.take]
         return (*self.names, *taken, *self.carry, *self.values)
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What becomes of its records: events, surveys, or (linking) records; nothing where others look them up."""
+        made = (("events", bool(self.events)), ("surveys", self.survey is not None))
+        kinds = tuple(kind for kind, is_made in made if is_made)
+        return kinds or (("records",) if self.identifiers else ())
+
     @model_validator(mode="after")
     def _members_are_told_apart(self) -> Stream:
         if self.unfold and self.format.type != "json_lines":

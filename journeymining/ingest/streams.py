@@ -14,6 +14,7 @@ from journeymining.ingest.distinct import agent_hash, bot_mark, convert_distinct
 from journeymining.ingest.mapping import (
     EVENT_COLUMNS,
     SURVEY_COLUMNS,
+    can_filter,
     events_sql,
     identifiers_sql,
     record_rows_sql,
@@ -178,10 +179,10 @@ def _map_stream(source: Source, name: str, stream: Stream, fields: Mapping[str, 
     if stream.events:
         tables.append(("events", events_sql(records, source.name, name, stream, source.config, source.zone)))
     if stream.survey:
-        query = surveys_sql(records, source.name, name, stream, stream.survey, source.zone)
+        query = surveys_sql(records, source.name, name, stream, stream.survey, source.config, source.zone)
         tables.append(("surveys", query))
     if stream.identifiers and not tables:
-        tables.append(("records", record_rows_sql(records, source.name, name, stream, source.zone)))
+        tables.append(("records", record_rows_sql(records, source.name, name, stream, source.config, source.zone)))
     for kind, query in tables:
         judged = _judge(source, name, kind, query)
         _refuse_undeclared(source, name, kind, judged)
@@ -209,6 +210,7 @@ def _map_stream(source: Source, name: str, stream: Stream, fields: Mapping[str, 
     counts["values_left_empty"] = dict(sorted(lost.items()))
     counts["identifier_values"] = _identifier_values(source, name, stream)
     counts["absent_fields"] = _absent_fields(source, name, stream)
+    counts["not_filtered_by"] = _not_filtered_by(source, stream)
     _write_unreadable(source, name, records)
     return counts
 
@@ -233,8 +235,7 @@ def _judge(source: Source, name: str, kind: str, query: str) -> str:
     bots, bot = "", "false"
     if kind == "events" and stream.bots and source.config.bots == "drop":
         bots, bot = "LEFT JOIN bots ON bots.text = _agent", "bots.converted IS NOT NULL"
-    filtered = "_filtered" if kind == "events" else "CAST(NULL AS VARCHAR)"
-    out = f"CASE WHEN {bot} THEN 'bot' ELSE {filtered} END"
+    out = f"CASE WHEN {bot} THEN 'bot' ELSE _filtered END"
     judged = f"SELECT c.*, {out} AS _out FROM {candidates} AS c {bots}"
     _mark_duplicates(source, judged if kind != "records" else f"SELECT * FROM ({judged}) WHERE false")
     again = "d._row IS NOT NULL"
@@ -297,8 +298,7 @@ def _write(source: Source, name: str, kind: str, stream: Stream, judged: str) ->
     if kind == "events":
         _write_events(source, name, stream, judged)
     elif kind == "surveys":
-        items = ", ".join(_survey_item(column_) for column_ in SURVEY_COLUMNS)
-        source.write("surveys", name, f"SELECT {items} FROM {judged} WHERE _group = 'kept' {order}")
+        source.write("surveys", name, f"SELECT {', '.join(SURVEY_COLUMNS)} FROM {judged} WHERE _group = 'kept' {order}")
     _write_rejected(source, name, f"SELECT {FILE}, {LINE}, _reason FROM {judged} WHERE _group = 'rejected'")
     kinds = {one: str(kind_of(one, rules)) for one, rules in stream.identifiers.items()}
     if not kinds:
@@ -316,12 +316,6 @@ def _write(source: Source, name: str, kind: str, stream: Stream, judged: str) ->
     if kind == "records" or len(set(kinds.values())) < len(kinds):
         query = f"SELECT source, event_id, kind, value_hash, min(timestamp) AS timestamp FROM ({query}) GROUP BY ALL"
     return source.write("identifiers", name, f"SELECT * FROM ({query}) ORDER BY event_id, kind, value_hash")
-
-
-def _survey_item(name: str) -> str:
-    if name == "direction":
-        return "coalesce(direction, CASE WHEN metric IN ('nps', 'csat') THEN 'higher_is_better' END) AS direction"
-    return name
 
 
 def _write_events(source: Source, name: str, stream: Stream, judged: str) -> None:
@@ -388,3 +382,12 @@ def _absent_fields(source: Source, name: str, stream: Stream) -> list[str]:
     available = {row[0] for row in source.rows(f"DESCRIBE SELECT * FROM {raw}")} - {TEXT}
     columns, constants = source.config.columns, source.config.set
     return [field for field in stream.names if columns.get(field, field) not in available and field not in constants]
+
+
+def _not_filtered_by(source: Source, stream: Stream) -> dict[str, list[str]]:
+    """Return, per kind of candidate, the filters of the job for which a stream has neither column nor field."""
+    given = [("keep", name) for name in source.config.keep] + [("drop", name) for name in source.config.drop]
+    unfit = {
+        kind: [f"{key}: {one}" for key, one in given if not can_filter(one, kind, stream)] for kind in stream.kinds
+    }
+    return {kind: filters for kind, filters in unfit.items() if filters}

@@ -77,6 +77,85 @@ def test_every_candidate_is_an_event_rejected_or_left_out(tmp_path, store):
     ]
 
 
+SURVEY = """\
+survey_id,email,level,metric,value,scale_min,scale_max,direction
+1,anna@example.org,Relation,NPS,9,0,10,
+2,bert@example.org,Contact,nps,3,0,10,
+3,clara@example.org,contact,csat,4,1,5,
+4,dora@example.org,,ces,2,1,7,lower
+"""
+
+
+@pytest.mark.parametrize(
+    ("filters", "left_out", "kept"),
+    [
+        ({"drop": {"level": ["contact"]}}, {"drop: level": 2}, ["9", "2"]),
+        ({"keep": {"level": ["contact"]}}, {"keep: level": 2}, ["3", "4"]),
+        ({"keep": {"metric": ["nps"]}, "drop": {"value": ["3"]}}, {"keep: metric": 2, "drop: value": 1}, ["9"]),
+        # The direction is that of the table, also where an answer did not say it.
+        ({"drop": {"direction": ["higher_is_better"]}}, {"drop: direction": 3}, ["2"]),
+        ({"drop": {"email": ["anna@example.org"]}}, {"drop: email": 1}, ["3", "4", "2"]),
+        ({"drop": {"stream": ["answers"]}}, {"drop: stream": 4}, []),
+    ],
+)
+def test_answers_are_filtered_with_their_identifiers(tmp_path, filters, left_out, kept):
+    (tmp_path / "s.csv").write_text(SURVEY, encoding="utf-8")
+
+    quality = pull(tmp_path, survey={"connector": "survey_csv", "path": "s.csv", **filters})
+
+    counts = quality["sources"]["survey"]["streams"]["answers"]
+    assert counts["left_out"] == left_out
+    assert (counts["candidates"], counts["surveys"]) == (4, len(kept))
+    assert counts["not_filtered_by"] == {}
+    answers = rows(tmp_path, "surveys")
+    assert [f"{row['value']:g}" for row in answers] == kept
+    assert {row["event_id"] for row in rows(tmp_path, "identifiers")} == {row["event_id"] for row in answers}
+
+
+def test_records_that_only_link_are_filtered(tmp_path):
+    folder = tmp_path / "crm"
+    folder.mkdir()
+    (folder / "Contact.csv").write_text("Id,AccountId,Email\nc1,a1,a@x.org\nc2,a2,b@x.org\n", encoding="utf-8")
+    (folder / "Case.csv").write_text(
+        "Id,ContactId,Origin,CreatedDate\n1,c1,Web,2026-03-01T10:00:00Z\n2,c2,Phone,2026-03-01T10:00:00Z\n",
+        encoding="utf-8",
+    )
+    crm = {"connector": "salesforce", "path": "crm"}
+
+    def streams(**filters):
+        return pull(tmp_path, crm={**crm, **filters})["sources"]["crm"]["streams"]
+
+    by_field = streams(drop={"Email": ["a@x.org"]})
+    assert by_field["Contact"]["left_out"] == {"drop: Email": 1}
+    assert by_field["Contact"]["linking_records"] == 1
+    assert by_field["Case"]["left_out"] == {}
+    by_stream = streams(keep={"stream": ["Case"]})
+    assert by_stream["Contact"]["left_out"] == {"keep: stream": 2}
+    assert by_stream["Contact"]["not_filtered_by"] == {}
+    assert by_stream["Case"]["events"] == 2
+    # A contact has no channel: it stays, and the counts say that the filter is not about it.
+    by_column = streams(keep={"channel": ["web"]})
+    assert by_column["Case"]["left_out"] == {"keep: channel": 1}
+    assert by_column["Contact"]["linking_records"] == 2
+    assert by_column["Contact"]["not_filtered_by"] == {"records": ["keep: channel"]}
+
+
+@pytest.mark.parametrize("key", ["keep", "drop"])
+def test_a_filter_that_applies_to_nothing_is_refused(tmp_path, key):
+    (tmp_path / "s.csv").write_text(SURVEY, encoding="utf-8")
+    document = parse_yaml(
+        f"job: x\nsources:\n  survey:\n    connector: survey_csv\n    path: s.csv\n    {key}: {{channel: web}}\n",
+        path="job.yaml",
+    )
+
+    # Answers have no channel, and events no metric.
+    survey = {"connector": "survey_csv", "path": "s.csv", key: {"channel": ["web"]}}
+    with pytest.raises(SpecError, match=rf"^job.yaml:6:5: .*'survey_csv' has no 'channel' for '{key}'"):
+        pull(tmp_path, document=document, survey=survey)
+    with pytest.raises(SpecError, match=rf"'access_log' has no 'metric' for '{key}'"):
+        pull(tmp_path, web={"connector": "access_log", "path": "s.csv", key: {"metric": ["nps"]}})
+
+
 def test_identifiers_are_pseudonyms_and_linked_to_their_event(tmp_path, store):
     pull(tmp_path, store=store)
 
