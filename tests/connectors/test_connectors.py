@@ -28,7 +28,6 @@ GARBAGE = "¿garbage?"
 BY_RULE = {
     ("access_log", "requests", "agent"): "a bot is known by its user agent only",
     ("asterisk_cdr", "calls", "linkedid"): "without it every leg is a call, by its uniqueid",
-    ("asterisk_cdr", "calls", "uniqueid"): "without its epoch the hour that occurs twice is read as the first one",
     ("asterisk_cdr", "calls", "sequence"): "without it the first row of the file begins the call",
     ("asterisk_cdr", "calls", "dcontext"): "any context that is not outbound is inbound",
     ("asterisk_cdr", "calls", "disposition"): "a call is answered if one of its legs is",
