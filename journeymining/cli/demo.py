@@ -12,7 +12,7 @@ MADE_UP_KEY = b"the people of the demo do not exist"
 
 @click.command("demo", context_settings={"show_default": True})
 @click.argument("directory", metavar="[DIR]", default=".", type=click.Path(file_okay=False))
-@click.option("--customers", type=click.IntRange(min=200), default=8000, help="How many customers the company has.")
+@click.option("--customers", type=click.IntRange(min=200), default=12000, help="How many customers the company has.")
 @click.option("--seed", type=int, default=7, help="The same seed gives the same company and the same report.")
 @click.option("--force", is_flag=True, help="Replace an earlier demo.")
 def command(directory: str, customers: int, seed: int, force: bool) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 ZONE = "Europe/Berlin"
-OBSERVED_FROM = datetime(2025, 3, 1, tzinfo=UTC)
+OBSERVED_FROM = datetime(2024, 5, 1, tzinfo=UTC)
 OBSERVED_UNTIL = datetime(2026, 5, 1, tzinfo=UTC)
 ROTATED_AT = datetime(2025, 12, 1, tzinfo=UTC)  # access.log.1.gz holds what came before
 OUTAGE = (datetime(2025, 10, 26, 0, 15, tzinfo=UTC), datetime(2025, 10, 26, 1, 45, tzinfo=UTC))  # summer time ends

@@ -172,3 +172,13 @@ def test_bots_and_duplicates_are_counted_as_they_were_planted(truth, results):
     left_out = manifest["steps"][0]["left_out"]
 
     assert left_out["bot"] == truth["lines"]["web lines of bots"]
+
+
+@pytest.mark.parametrize("outcome", ["churn", "nps"])
+def test_models_are_tested_on_later_journeys_of_other_customers_beside_baselines(outcome, results):
+    card = json.loads((results / f"outcomes/{outcome}/model_card.json").read_text())
+
+    assert card["split"]["kind"] == "temporal"
+    assert card["split"]["train_dates"][1] < card["split"]["test_dates"][0]
+    assert len(card["models"]) >= 4
+    assert "journey length" in card["headline"]
