@@ -106,6 +106,7 @@ def run(
         if sensitivity or job.config.identity.sensitivity:
             sensitivity_step(builder, log, folder, conformance=conformance)
         write_json(folder / "quality.json", quality_of(builder.store, counts))
+        shutil.copytree(builder.store.path("rejected"), folder / "rejected")
         _account(manifest, counts, log.event_count)
         manifest.write(folder)
         tell("Writing the report")

@@ -42,6 +42,7 @@ def test_what_init_writes_is_read_and_runs(tmp_path):
     assert design.personas == ("starter", "mover")
     assert "late,confirmation" in (tmp_path / "out" / "deviations.csv").read_text()
     assert report.is_file()
+    assert (tmp_path / "out" / "rejected" / "events.parquet").is_file()
 
 
 def test_nothing_is_overwritten_without_force(tmp_path):
