@@ -10,11 +10,10 @@ import pyarrow.parquet as pq
 
 from journeymining.exceptions import InputError
 from journeymining.ingest.library import SPEC, connector_folder
-from journeymining.ingest.pull import MEMORY, TABLES, IngestResult, Place, _quality, _write_tables, ingest_source
+from journeymining.ingest.pull import MEMORY, TABLES, IngestResult, Place, ingest_source, write_results
 from journeymining.ingest.sources import adapt
 from journeymining.ingest.specs import read_connector
 from journeymining.ingest.streams import map_streams
-from journeymining.writing import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -98,14 +97,10 @@ def map_again(
                 threads=threads,
             )
             results.append(result)
-        quality = _quality(results, pseudonymised=True)
         _remove_derived(store)
-        _write_tables(results, store)
-        with whole_file(store / "quality.json", force=True) as file:
-            file.write_text(json.dumps(quality, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        return write_results(results, store, pseudonymised=True)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    return quality
 
 
 def _map_source(

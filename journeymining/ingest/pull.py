@@ -359,12 +359,20 @@ def ingest_sources(
                     full_refresh=full_refresh,
                 )
             )
-        quality = _quality(results, pseudonymised=key is not None)
-        _write_tables(results, place)
-        with whole_file(place / "quality.json", force=True) as file:
-            file.write_text(json.dumps(quality, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        return write_results(results, place, pseudonymised=key is not None)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def write_results(results: list[IngestResult], out: Path, *, pseudonymised: bool) -> dict[str, Any]:
+    """Write what all sources of a job gave into its folder, and return what ``quality.json`` says.
+
+    Each table is written under a temporary name and moved, ``quality.json`` last.
+    """
+    quality = _quality(results, pseudonymised=pseudonymised)
+    _write_tables(results, out)
+    with whole_file(out / "quality.json", force=True) as file:
+        file.write_text(json.dumps(quality, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return quality
 
 
