@@ -10,6 +10,7 @@ import polars as pl
 
 from journeymining.discovery.quantiles import summarise_values
 from journeymining.exceptions import UsageError, did_you_mean
+from journeymining.proportions import wilson
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,10 +43,10 @@ def phase_transitions(log: PreparedLog, *, order: Sequence[str] = USUAL_ORDER) -
     UsageError
         If the log has a phase that the order does not name.
     """
-    width = len(order)
+    width, places = len(order), phase_places(log, order)
 
     def kernel(bucket: Bucket) -> pl.DataFrame:
-        visits = _visits(bucket, log, order)
+        visits = _visits(bucket, places)
         return (
             visits.filter(pl.col("next") >= 0)
             .with_columns((pl.col("place") * width + pl.col("next")).alias("key"))
@@ -84,21 +85,22 @@ def phase_progress(log: PreparedLog, *, order: Sequence[str] = USUAL_ORDER) -> p
     Returns
     -------
     DataFrame, one row per phase, in order
-        ``phase``, ``journeys`` (that reach it), ``share`` (of the journeys with any phase), ``starts`` (journeys whose
-        first phase it is: what came before was not observed, or did not happen), ``furthest`` (journeys that come
-        this far and no further), ``open`` (of these, known to be still going on), ``back_flows`` (transitions from it
-        to an earlier phase) and ``median_time`` (seconds from entering it to entering the next one, over the visits
-        that have a next one; missing if none has).
+        ``phase``, ``journeys`` (that reach it), ``share`` (of the journeys with any phase) with ``share_low`` and
+        ``share_high`` (95 %, Wilson), ``starts`` (journeys whose first phase it is: what came before was not observed,
+        or did not happen), ``furthest`` (journeys that come this far and no further), ``open`` (of these, known to be
+        still going on), ``back_flows`` (transitions from it to an earlier phase), ``back_journeys`` (in how many
+        journeys) and ``median_time`` (seconds from entering it to entering the next one, over the visits that have a
+        next one; missing if none has). For drop-off with open journeys see `phase_exits`.
 
     Raises
     ------
     UsageError
         If the log has a phase that the order does not name.
     """
-    columns = ["journey", "phase", "time"]
+    columns, places, width = ["journey", "phase", "time"], phase_places(log, order), len(order)
 
     def kernel(bucket: Bucket) -> pl.DataFrame:
-        visits = _visits(bucket, log, order)
+        visits = _visits(bucket, places)
         journeys = (
             visits.group_by("journey")
             .agg(pl.col("place").first().alias("first"), pl.col("place").max().alias("furthest"))
@@ -110,8 +112,10 @@ def phase_progress(log: PreparedLog, *, order: Sequence[str] = USUAL_ORDER) -> p
             pl.len().alias("furthest"), pl.col("open").sum()
         )
         falls = visits.filter((pl.col("next") >= 0) & (pl.col("next") < pl.col("place")))
-        back = falls.group_by("place").len("back_flows")
-        every = pl.DataFrame({"place": np.arange(len(order), dtype=np.int64)})
+        back = falls.group_by("place").agg(
+            pl.len().alias("back_flows"), pl.col("journey").n_unique().alias("back_journeys")
+        )
+        every = pl.DataFrame({"place": np.arange(width, dtype=np.int64)})
         for part in (reached, starts, furthest, back):
             every = every.join(part, on="place", how="left")
         return every.fill_null(0).with_columns(
@@ -119,7 +123,7 @@ def phase_progress(log: PreparedLog, *, order: Sequence[str] = USUAL_ORDER) -> p
         )
 
     def stays(bucket: Bucket) -> pl.DataFrame:
-        left = _visits(bucket, log, order).filter(pl.col("next") >= 0)
+        left = _visits(bucket, places).filter(pl.col("next") >= 0)
         return left.select(pl.col("place").alias("key"), (pl.col("until") - pl.col("time")).alias("value"))
 
     found = log.run(
@@ -128,23 +132,36 @@ def phase_progress(log: PreparedLog, *, order: Sequence[str] = USUAL_ORDER) -> p
     times = summarise_values(log, stays, [0.5], columns=columns).select("key", "q0")
     found = found.join(times, left_on="place", right_on="key", how="left", maintain_order="left")
     journeys, total = found["journeys"].to_numpy(), found["total"].to_numpy()
+    low, high = wilson(journeys, total)
     return pd.DataFrame(
         {
             "phase": pd.Series(list(order), dtype="str"),
             "journeys": journeys,
             "share": np.divide(journeys, total, out=np.full(len(order), np.nan), where=total > 0),
-            **{name: found[name].to_numpy() for name in ("starts", "furthest", "open", "back_flows")},
+            "share_low": low,
+            "share_high": high,
+            **{name: found[name].to_numpy() for name in ("starts", "furthest", "open", "back_flows", "back_journeys")},
             "median_time": (found["q0"] / 1e6).to_numpy(),
         }
     )
 
 
-def _visits(bucket: Bucket, log: PreparedLog, order: Sequence[str]) -> pl.DataFrame:
-    """Return one row per visit to a phase: its place in the order, and the place and time of the next visit."""
+def phase_places(log: PreparedLog, order: Sequence[str]) -> list[int]:
+    """Return the place in the order of every phase of the log, by its code.
+
+    Raises
+    ------
+    UsageError
+        If the log has a phase that the order does not name.
+    """
     for name in log.phases:
         if name not in order:
             raise UsageError(f"Phase '{name}' has no place in the order {', '.join(order)}.{did_you_mean(name, order)}")
-    places = [order.index(name) for name in log.phases]
+    return [order.index(name) for name in log.phases]
+
+
+def _visits(bucket: Bucket, places: Sequence[int]) -> pl.DataFrame:
+    """Return one row per visit to a phase: its place in the order, and the place and time of the next visit."""
     known = bucket.events.filter(pl.col("phase") >= 0).select(
         "journey",
         "time",

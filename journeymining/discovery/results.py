@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from journeymining.discovery.channels import channel_returns, channel_switches, containment
 from journeymining.discovery.directly_follows import directly_follows
 from journeymining.discovery.journeys import journeys
+from journeymining.discovery.phase_exits import phase_dropoff, phase_exits, thinned
 from journeymining.discovery.phases import USUAL_ORDER, phase_progress, phase_transitions
 from journeymining.discovery.process_models import MOST_VARIANTS, discover_model
 from journeymining.discovery.rework import rework
@@ -91,6 +92,9 @@ def discover(
     if log.phases and (phases is not None or not unplaced):
         tables["phase_progress"] = phase_progress(log, order=order)
         tables["phase_transitions"] = phase_transitions(log, order=order)
+        exits = phase_exits(log, order=order)
+        tables["phase_dropoff"] = phase_dropoff(log, exits, order=order)
+        tables["phase_exits"] = thinned(exits)
         unplaced = []
     model = discover_model(found, miner=miner, noise=noise, most=most)
     return Discovery(tables, model, _coverage(log, tables, model, unplaced))

@@ -27,6 +27,7 @@ from journeymining.discovery.rework import rework
 from journeymining.discovery.touchpoints import end_activities, start_activities, touchpoints
 from journeymining.discovery.variants import variant_coverage, variants
 from journeymining.engines.prepared_log import prepare
+from journeymining.proportions import wilson
 
 PHASES = ["orientation", "purchase", "use"]
 
@@ -331,6 +332,8 @@ def test_phases(compare, drawn):
             moving[pair].add(journey)
             stays[a["phase"]].append(wait(a, b))
             counts[a["phase"]]["back_flows"] += pair[1] < pair[0]
+        for phase in {a["phase"] for a, b in pairwise(visits) if PHASES.index(b["phase"]) < PHASES.index(a["phase"])}:
+            counts[phase]["back_journeys"] += 1
 
     moves = [
         (PHASES[p[0]], PHASES[p[1]], "back" if p[1] < p[0] else "forward", n, len(moving[p]))
@@ -341,10 +344,12 @@ def test_phases(compare, drawn):
             phase,
             n["journeys"],
             n["journeys"] / total if total else None,
+            *(float(end) if total else None for end in wilson(n["journeys"], total)),
             n["starts"],
             n["furthest"],
             0,
             n["back_flows"],
+            n["back_journeys"],
             float(np.median(stays[phase])) if stays[phase] else None,
         )
         for phase, n in counts.items()
