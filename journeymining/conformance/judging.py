@@ -94,6 +94,7 @@ def judge_bucket(
         _entry_channels(bucket, scoped, log),
         pl.Series("path", path),
         pl.Series("stands", scoped.stands),
+        _late_by(design, deadlines, len(path)),
         *(_words(f"promise_{number}", one.verdict, PROMISE_WORDS) for number, one in enumerate(deadlines)),
         *(_words(f"rule_{number}", verdict, RULE_WORDS) for number, verdict in enumerate(verdicts)),
     )
@@ -311,6 +312,15 @@ def _late(promise: Promise, found: Deadlines) -> pl.DataFrame:
         },
         schema=FINDING,
     )
+
+
+def _late_by(design: Design, deadlines: list[Deadlines], journeys: int) -> pl.Series:
+    """Return by how many seconds the latest fulfilment of a promise was late; null where none was fulfilled late."""
+    most = np.zeros(journeys, dtype=np.int64)
+    for promise, one in zip(design.promises, deadlines, strict=True):
+        late = (one.verdict == BROKEN) & (one.took >= 0)
+        most = np.where(late, np.maximum(most, one.took - int(promise.within / timedelta(microseconds=1))), most)
+    return pl.Series("late_by", most / 1e6).set(pl.Series(most == 0), None)
 
 
 def _rules(

@@ -148,8 +148,9 @@ def journey_table(journeys: pl.DataFrame, findings: pl.DataFrame, variants: pd.D
 
     ``journey_id``, ``customer_id``, ``in_scope``, ``stands``, ``entry_channel`` (of the first event in scope),
     ``variant_id``, ``cost``, ``fitness``, ``order_score``, ``coverage``, ``pending``, one count per type of deviation,
-    and per promise and rule (``promise_0``, ``rule_0``, as numbered in their tables) the verdict. Outside the scope
-    the figures are missing.
+    ``late_by`` (seconds by which the latest fulfilment of a promise was late; missing if none was fulfilled late), and
+    per promise and rule (``promise_0``, ``rule_0``, as numbered in their tables) the verdict. Outside the scope the
+    figures are missing.
     """
     counts = findings.group_by("journey_id").agg(
         *((pl.col("type") == kind).sum().cast(pl.Int64).alias(kind) for kind in TYPES)
@@ -164,7 +165,7 @@ def journey_table(journeys: pl.DataFrame, findings: pl.DataFrame, variants: pd.D
     for kind in TYPES:
         table[kind] = table[kind].fillna(0).astype(np.int64)
     verdicts = [name for name in table.columns if name.startswith(("promise_", "rule_"))]
-    first = ["journey_id", "customer_id", "in_scope", "stands", "entry_channel", *known.columns, *TYPES]
+    first = ["journey_id", "customer_id", "in_scope", "stands", "entry_channel", *known.columns, *TYPES, "late_by"]
     return table[[*first, *verdicts]]
 
 

@@ -30,6 +30,8 @@ def test_the_worked_example_of_a_promise(check, said):
     assert row["median_time"] == 20 * 3600
     late = found.journeys.set_index("journey_id")["late"]
     assert late[late > 0].index.tolist() == ["closed 30", "open 40"]
+    late_by = found.journeys.set_index("journey_id")["late_by"].dropna()
+    assert late_by.to_dict() == {"closed 30": 6 * 3600.0}
     assert found.journeys.set_index("journey_id")["promise_0"]["open 10"] == "undecided"
     assert ("late", "confirm", 1) in said(found)
 
