@@ -69,6 +69,15 @@ def test_pm4py_is_imported_in_two_files_only_and_never_at_import_time(checkout):
     assert not any(top for _, top in found)
 
 
+def test_pyspark_is_imported_only_where_spark_is_the_subject_and_never_at_import_time(checkout):
+    found = {(str(path), top) for path, _, name, top in imports(checkout) if name.split(".")[0] == "pyspark"}
+
+    assert found
+    for path, _ in found:
+        assert re.fullmatch(r"journeymining/(engines|identity)/\w*spark\w*\.py", path), path
+    assert not any(top for _, top in found)
+
+
 def test_no_folder_or_file_promises_nothing(checkout):
     names = {path.stem for path in (checkout / "journeymining").rglob("*")}
 
