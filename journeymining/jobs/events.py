@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -215,6 +216,8 @@ def cut_journeys(builder: Builder) -> dict[str, Any]:
     }
 
     def do() -> dict[str, Any]:
+        if builder.full_refresh:
+            shutil.rmtree(builder.store.path("cut"), ignore_errors=True)
         counts = make_event_log(
             builder.store.path("source_events.parquet"),
             builder.store.path("records.parquet"),
@@ -222,6 +225,7 @@ def cut_journeys(builder: Builder) -> dict[str, Any]:
             config.phases,
             config.journeys,
             out=builder.store.folder,
+            last=builder.store.folder,
             memory_limit=builder.memory_limit,
         )
         return counts | {"rows_in": counts["events_in"], "rows_out": counts["events"]}

@@ -105,8 +105,27 @@ def cut_query(config: JourneyConfig, relation: str) -> str:
     """
 
 
-def journeys_query(config: JourneyConfig, relation: str, observed: str) -> str:
-    """Write the SQL for one row per journey of a relation that `cut_query` made.
+def outlines_query(config: JourneyConfig, relation: str) -> str:
+    """Write the SQL for what is known of every journey of a relation that `cut_query` made, whatever the observation.
+
+    One row per journey: journey_id, customer_id, ``first_time``, ``last_time``, ``is_last`` and ``is_first`` (of its
+    customer or case), ``started`` and ``ended`` (it has a start, an end activity), ``reached_goal`` (null when the job
+    names none) and ``begun_by``, see `cut_query`.
+    """
+    cut = config.cut
+    return f"""
+    SELECT journey_id, any_value(customer_id) AS customer_id,
+        min(timestamp) AS first_time, max(timestamp) AS last_time,
+        any_value(begun_by) = 'first' AS is_first, bool_or(is_last) AS is_last,
+        bool_or({_is_one_of("activity", cut.start)}) AS started, bool_or({_is_one_of("activity", cut.end)}) AS ended,
+        {f"bool_or({_is_one_of('activity', cut.goal)})" if cut.goal else "NULL::BOOLEAN"} AS reached_goal,
+        any_value(begun_by) AS begun_by
+    FROM {relation} GROUP BY journey_id
+    """
+
+
+def journeys_query(config: JourneyConfig, outlines: str, observed: str) -> str:
+    """Write the SQL for one row per journey, from a relation that `outlines_query` made.
 
     ``observed`` is a relation of one row with ``observed_from`` and ``observed_until``. Columns: journey_id,
     customer_id, and
@@ -123,18 +142,13 @@ def journeys_query(config: JourneyConfig, relation: str, observed: str) -> str:
     ``begun_by``
         see `cut_query`.
     """
-    cut = config.cut
-    gap = _microseconds(cut.gap) if cut.gap else None
-    near_end = f"epoch_us(observed_until) - epoch_us(max(timestamp)) <= {gap}" if gap else "true"
-    near_start = f"epoch_us(min(timestamp)) - epoch_us(observed_from) <= {gap}" if gap else "false"
+    gap = _microseconds(config.cut.gap) if config.cut.gap else None
+    near_end = f"epoch_us(observed_until) - epoch_us(last_time) <= {gap}" if gap else "true"
+    near_start = f"epoch_us(first_time) - epoch_us(observed_from) <= {gap}" if gap else "false"
     return f"""
-    SELECT journey_id, any_value(customer_id) AS customer_id,
-        NOT bool_or({_is_one_of("activity", cut.end)}) AND bool_or(is_last) AND {near_end} AS open,
-        any_value(begun_by) = 'first' AND NOT bool_or({_is_one_of("activity", cut.start)}) AND {near_start}
-            AS left_truncated,
-        {f"bool_or({_is_one_of('activity', cut.goal)})" if cut.goal else "NULL::BOOLEAN"} AS reached_goal,
-        any_value(begun_by) AS begun_by
-    FROM {relation}, {observed} GROUP BY journey_id, observed_from, observed_until
+    SELECT journey_id, customer_id, NOT ended AND is_last AND {near_end} AS open,
+        is_first AND NOT started AND {near_start} AS left_truncated, reached_goal, begun_by
+    FROM {outlines}, {observed}
     """
 
 
@@ -176,7 +190,8 @@ def cut_journeys(events: pa.Table, config: JourneyConfig) -> tuple[pa.Table, pa.
         connection.execute(f"CREATE TABLE cut AS {cut_query(config, 'events')}")
         extra = "begun_by, is_last" + (", source_order" if order else "")
         rows = connection.sql(f"SELECT * EXCLUDE ({extra}) FROM cut ORDER BY journey_id, {EVENT_ORDER}")
-        journeys = connection.sql(f"{journeys_query(config, 'cut', 'observed')} ORDER BY journey_id")
+        connection.execute(f"CREATE VIEW outlines AS {outlines_query(config, 'cut')}")
+        journeys = connection.sql(f"{journeys_query(config, 'outlines', 'observed')} ORDER BY journey_id")
         return rows.to_arrow_table(), journeys.to_arrow_table()
 
 

@@ -12,8 +12,17 @@ import pyarrow as pa
 from journeymining.database import connect
 from journeymining.eventlog.schema import OPTIONAL, REQUIRED
 from journeymining.exceptions import EmptyLogError, InputError, did_you_mean
-from journeymining.journeys.cutting import EVENT_ORDER, JourneyConfig, cut_query, journeys_query
+from journeymining.journeys.cutting import EVENT_ORDER, JourneyConfig, cut_query, journeys_query, outlines_query
 from journeymining.journeys.phases import phase_of_activity
+from journeymining.journeys.recutting import (
+    CHANGED,
+    OUTLINES,
+    PRINTS,
+    LastCut,
+    mark_changed,
+    settings_digest,
+    version_of,
+)
 from journeymining.journeys.touchpoints import (
     TouchpointConfig,
     matching_rule,
@@ -51,6 +60,7 @@ def make_event_log(
     journeys: JourneyConfig | None = None,
     *,
     out: str | Path,
+    last: str | Path | None = None,
     memory_limit: str | None = None,
 ) -> dict[str, Any]:
     """Write ``events.parquet`` and ``journeys.parquet`` of a job into a folder.
@@ -64,6 +74,9 @@ def make_event_log(
     touchpoints, phases, journeys : the sections of the job
     out : folder
         Both files are written under a temporary name and then moved; what was there is replaced.
+    last : folder, optional
+        Where notes for the next cut are kept: customers whose source events and settings are those of the cut that
+        noted them there keep their rows, see `journeymining.journeys.recutting`. The result is the same without.
     memory_limit : str, optional
         What DuckDB may use, such as ``2GB``; beyond it goes to disk, beside the result.
 
@@ -74,7 +87,8 @@ def make_event_log(
         ``without_time``, ``without_case``. ``journeys``, ``open``, ``left_truncated``, ``customers``,
         ``begun_by``; ``touchpoints``: see `touchpoint_counts`; ``phases``: events per phase, and ``none``;
         ``never_seen``: activities that phases or the cut name but no event has, with the closest name that occurs;
-        ``observed_from``, ``observed_until`` (ISO 8601, UTC): what the source events span.
+        ``observed_from``, ``observed_until`` (ISO 8601, UTC): what the source events span. ``cut_again``:
+        customers that were cut again, all without ``last``.
 
     Raises
     ------
@@ -101,13 +115,30 @@ def make_event_log(
             connection.execute("SET memory_limit = ?", [memory_limit])
         columns = _open(connection, source_events, customers, journeys)
         counts = _count(connection, touchpoints)
+        settings = settings_digest(touchpoints.model_dump(), phases, journeys.model_dump(), columns=columns)
+        notes = LastCut(Path(last or work) / "cut", folder / "events.parquet", folder / "journeys.parquet")
+        state = notes.state()
+        is_usable = state.get("settings") == settings
+        mark_changed(connection, notes if is_usable else None)
         _mark(connection, touchpoints, phases, journeys, columns)
+        _join_what_stays(connection, notes if is_usable else None, journeys)
         counts |= _coverage(connection, counts)
-        with whole_file(folder / "events.parquet", force=True) as events_file:
+        version = version_of(connection, settings)
+        notes.forget()
+        with (
+            whole_file(notes.events, force=True) as events_file,
+            whole_file(notes.journeys, force=True) as journeys_file,
+            whole_file(notes.folder / CHANGED, force=True) as changed_file,
+            whole_file(notes.folder / OUTLINES, force=True) as outlines_file,
+            whole_file(notes.folder / PRINTS, force=True) as prints_file,
+        ):
             _write(connection, _events_query(connection, columns), events_file)
-            with whole_file(folder / "journeys.parquet", force=True) as journeys_file:
-                _write(connection, f"{journeys_query(journeys, 'cut', 'observed')} ORDER BY journey_id", journeys_file)
-                counts |= _summary(connection, journeys_file, phases, journeys)
+            _write(connection, f"{journeys_query(journeys, 'outlines', 'observed')} ORDER BY journey_id", journeys_file)
+            _write(connection, _changed_query(journeys_file, notes.journeys if is_usable else None), changed_file)
+            _write(connection, "FROM outlines ORDER BY journey_id", outlines_file)
+            _write(connection, "FROM prints ORDER BY customer_id", prints_file)
+            counts |= _summary(connection, events_file, journeys_file, phases, journeys)
+        notes.note(settings=settings, version=version, since=state["version"] if is_usable else None)
     logger.info("cut %d events into %d journeys", counts["events"], counts["journeys"])
     return counts
 
@@ -169,7 +200,7 @@ def _mark(
     journeys: JourneyConfig,
     columns: Sequence[str],
 ) -> None:
-    """Leave a table ``cut``: the events that stay, renamed, with phase, customer and journey."""
+    """Leave a table ``cut``: the events of customers to be cut again, renamed, with phase, customer and journey."""
     results = rule_results(touchpoints)
     kinds = pa.schema([("rule", pa.int64()), ("is_dropped", pa.bool_())])
     texts = pa.schema([(name, pa.string()) for name in results if name not in kinds.names])
@@ -194,7 +225,7 @@ def _mark(
         FROM matched m JOIN rules r ON r.rule = m.rule_number
         LEFT JOIN activity_phases p ON p.name = coalesce(r.new_activity, m.activity)
         LEFT JOIN given_customers c ON c.source = m.source AND c.event_id = m.event_id
-        WHERE NOT r.is_dropped
+        WHERE NOT r.is_dropped AND (c.customer_id IS NULL OR c.customer_id IN (FROM again))
         """
     )
     has_case = "true" if journeys.by == "customer" else f"{sql_name(journeys.by)} IS NOT NULL"
@@ -206,10 +237,41 @@ _ISO = "'%Y-%m-%dT%H:%M:%SZ'"
 _TWO_TEXTS = pa.schema([("name", pa.string()), ("phase", pa.string())])
 
 
+def _join_what_stays(connection: duckdb.DuckDBPyConnection, last: LastCut | None, journeys: JourneyConfig) -> None:
+    """Leave ``all_events`` and ``outlines``: what was cut now, and what the last cut said of everybody else."""
+    if last is None:
+        connection.execute("CREATE TEMP VIEW all_events AS FROM cut")
+        connection.execute(f"CREATE TEMP TABLE outlines AS {outlines_query(journeys, 'cut')}")
+        return
+    stays = "WHERE customer_id NOT IN (FROM again)"
+    events, outlines = (sql_text(str(path)) for path in (last.events, last.folder / OUTLINES))
+    connection.execute(f"CREATE TEMP VIEW all_events AS FROM cut UNION ALL BY NAME FROM read_parquet({events}) {stays}")
+    connection.execute(
+        f"""
+        CREATE TEMP TABLE outlines AS
+            {outlines_query(journeys, "cut")} UNION ALL BY NAME FROM read_parquet({outlines}) {stays}
+        """
+    )
+
+
+def _changed_query(journeys_file: Path, before: Path | None) -> str:
+    """Write the SQL for the journeys that came, went, have other marks, or whose customer was cut again."""
+    now = f"read_parquet({sql_text(str(journeys_file))})"
+    if before is None:
+        return f"SELECT journey_id FROM {now} ORDER BY journey_id"
+    then = f"read_parquet({sql_text(str(before))})"
+    return f"""
+        SELECT journey_id FROM (FROM {now} EXCEPT FROM {then})
+        UNION SELECT journey_id FROM (FROM {then} EXCEPT FROM {now})
+        UNION SELECT journey_id FROM {now} WHERE customer_id IN (FROM again)
+        ORDER BY journey_id
+    """
+
+
 def _coverage(connection: duckdb.DuckDBPyConnection, counts: Mapping[str, Any]) -> dict[str, Any]:
     """Check that every event is accounted for once."""
     events, without_customer = connection.execute(
-        "SELECT count(*), count(*) FILTER (customer_id IS NULL) FROM cut"
+        "SELECT count(*), count(*) FILTER (customer_id IS NULL) FROM all_events"
     ).fetchall()[0]
     if without_customer:
         raise InputError(f"customers: {without_customer} events have no customer. Stitch the same source events again.")
@@ -232,7 +294,7 @@ def _events_query(connection: duckdb.DuckDBPyConnection, columns: Sequence[str])
         if (name := field.name) in there
     ]
     further = [sql_name(name) for name in columns if name in there and name not in {*REQUIRED.names, *OPTIONAL.names}]
-    return f"SELECT {', '.join([*known, *further])} FROM cut ORDER BY journey_id, {EVENT_ORDER}"
+    return f"SELECT {', '.join([*known, *further])} FROM all_events ORDER BY journey_id, {EVENT_ORDER}"
 
 
 def _write(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
@@ -241,12 +303,13 @@ def _write(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> Non
 
 def _summary(
     connection: duckdb.DuckDBPyConnection,
+    events_file: Path,
     journeys_file: Path,
     phases: Mapping[str, Sequence[str]],
     journeys: JourneyConfig,
 ) -> dict[str, Any]:
     """Count journeys, phases and names that never occur."""
-    file = sql_text(str(journeys_file))
+    file, events = sql_text(str(journeys_file)), f"read_parquet({sql_text(str(events_file))})"
     all_journeys, is_open, truncated, customers = connection.execute(
         f"""
         SELECT count(*), count(*) FILTER (open), count(*) FILTER (left_truncated), count(DISTINCT customer_id)
@@ -257,14 +320,16 @@ def _summary(
         f"SELECT begun_by, count(*) FROM read_parquet({file}) GROUP BY ALL ORDER BY ALL"
     ).fetchall()
     of_phase = connection.execute(
-        "SELECT coalesce(phase, 'none') AS phase, count(*) FROM cut GROUP BY ALL ORDER BY ALL"
+        f"SELECT coalesce(phase, 'none') AS phase, count(*) FROM {events} GROUP BY ALL ORDER BY ALL"
     ).fetchall()
-    seen = [row[0] for row in connection.execute("SELECT DISTINCT activity FROM cut ORDER BY activity").fetchall()]
+    seen = [row[0] for row in connection.execute(f"SELECT DISTINCT activity FROM {events} ORDER BY 1").fetchall()]
     named = [*phase_of_activity(phases), *journeys.cut.start, *journeys.cut.end, *journeys.cut.goal]
     span = connection.execute(
         f"SELECT strftime(observed_from, {_ISO}), strftime(observed_until, {_ISO}) FROM observed"
     ).fetchall()[0]
+    (again,) = connection.execute("SELECT count(*) FROM prints WHERE customer_id IN (FROM again)").fetchall()[0]
     return {
+        "cut_again": again,
         "journeys": all_journeys,
         "open": is_open,
         "left_truncated": truncated,
