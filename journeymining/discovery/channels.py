@@ -33,16 +33,18 @@ def channel_switches(log: PreparedLog) -> pd.DataFrame:
     -------
     DataFrame, one row per pair of different channels that occurs
         ``from_channel``, ``to_channel``, ``switches``, ``journeys`` (in how many), ``median_wait`` (seconds from the
-        last event in the one channel to the first in the other, interpolated linearly) and ``forced`` (switches whose
-        earlier event failed), most switches first, ties alphabetical.
+        last event in the one channel to the first in the other, interpolated linearly), ``forced`` (switches whose
+        earlier event failed), ``mean_wait`` and ``p95_wait``, ``chosen`` (switches whose earlier event is known not to
+        have failed; of the others nobody told) and ``forced_journeys`` (journeys with a forced one), most switches
+        first, ties alphabetical.
 
     Examples
     --------
     >>> from journeymining.engines.prepared_log import example_log, prepare
     >>> with prepare(example_log()) as log:
-    ...     channel_switches(log)
-      from_channel to_channel  switches  journeys  median_wait  forced
-    0          web      phone         1         1         30.0       0
+    ...     channel_switches(log)[["from_channel", "to_channel", "switches", "median_wait", "forced"]]
+      from_channel to_channel  switches  median_wait  forced
+    0          web      phone         1         30.0       0
     """
     width = max(len(log.channels), 1)
     failed = log.code("status", FAILED)
@@ -58,6 +60,7 @@ def channel_switches(log: PreparedLog) -> pd.DataFrame:
                 (channel.shift() * width + channel).alias("key"),
                 pl.col("time").diff().alias("value"),
                 (pl.col("status").shift() == failed).alias("forced"),
+                ((pl.col("status").shift() >= 0) & (pl.col("status").shift() != failed)).alias("chosen"),
                 moved.alias("moved"),
             )
             .filter("moved")
@@ -70,11 +73,14 @@ def channel_switches(log: PreparedLog) -> pd.DataFrame:
             .agg(
                 # Journeys come in order within a pair, so a new journey is a change of its code.
                 ((pl.col("journey").diff() != 0).sum() + 1).cast(pl.Int64).alias("journeys"),
-                pl.col("forced").sum().cast(pl.Int64),
+                pl.col("forced", "chosen").sum().cast(pl.Int64),
+                pl.col("journey").filter("forced").n_unique().cast(pl.Int64).alias("forced_journeys"),
             )
         )
 
-    summary = summarise_values(log, lambda bucket: switches(bucket).select("key", "value"), [0.5], columns=columns)
+    summary = summarise_values(
+        log, lambda bucket: switches(bucket).select("key", "value"), [0.5, 0.95], columns=columns
+    )
     counts = log.run(count, lambda parts: pl.concat(parts).group_by("key").sum(), columns=columns)
     summary = summary.join(counts, on="key").sort(["count", "key"], descending=[True, False])
     keys = summary["key"].to_list()
@@ -86,6 +92,10 @@ def channel_switches(log: PreparedLog) -> pd.DataFrame:
             "journeys": summary["journeys"].to_numpy(),
             "median_wait": summary["q0"].to_numpy() / 1e6,
             "forced": summary["forced"].to_numpy(),
+            "mean_wait": summary["mean"].to_numpy() / 1e6,
+            "p95_wait": summary["q1"].to_numpy() / 1e6,
+            "chosen": summary["chosen"].to_numpy(),
+            "forced_journeys": summary["forced_journeys"].to_numpy(),
         }
     )
 

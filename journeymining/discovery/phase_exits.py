@@ -42,7 +42,8 @@ def phase_exits(log: PreparedLog, *, order: Sequence[str] = USUAL_ORDER) -> pd.D
     DataFrame, one row per moment at which a journey moves on or ends, by phase and time
         ``phase``, ``time`` (seconds since entering it), ``at_risk`` (journeys still followed just before), ``exits``
         (moved on then), ``ends`` (ended then), ``still`` (share not yet gone: Kaplan and Meier), ``moved_on`` and
-        ``ended`` (share that has gone this way by then: Aalen and Johansen), each with ``_low`` and ``_high`` (95 %).
+        ``ended`` (share that has gone this way by then: Aalen and Johansen), each with ``_low`` and ``_high`` (95 %),
+        and ``ended_worth`` (fully followed journeys that the interval of ``ended`` is worth).
         ``still + moved_on + ended`` is 1. Journeys of which nobody told whether they are open count as ended.
 
     Raises
@@ -74,7 +75,7 @@ def phase_exits(log: PreparedLog, *, order: Sequence[str] = USUAL_ORDER) -> pd.D
 
 CURVE = (
     "time", "at_risk", "exits", "ends", "still", "still_low", "still_high",
-    "moved_on", "moved_on_low", "moved_on_high", "ended", "ended_low", "ended_high",
+    "moved_on", "moved_on_low", "moved_on_high", "ended", "ended_low", "ended_high", "ended_worth",
 )  # fmt: skip
 
 
@@ -113,8 +114,9 @@ def exit_curves(seconds: NDArray[np.float64], how: NDArray[np.int64], journeys: 
         "ended": _variance(ended, left, at_risk, before),
     }
     for name, share in shares.items():
-        low, high = _interval(share, variances[name], fates)
-        table |= {name: share, f"{name}_low": low, f"{name}_high": high}
+        exact, worth = _effective(share, variances[name], fates)
+        low, high = wilson(exact * worth, worth)
+        table |= {name: share, f"{name}_low": low, f"{name}_high": high, f"{name}_worth": worth}
     return pd.DataFrame(table)[list(CURVE)]
 
 
@@ -126,7 +128,7 @@ def phase_dropoff(log: PreparedLog, exits: pd.DataFrame, *, order: Sequence[str]
     DataFrame, in the order of the phases, without the last one
         ``phase``, ``journeys`` (that reach it), ``moved_on``, ``ended``, ``open`` (how many of them, counted),
         ``drop_off`` (estimated share that ends without getting further, open journeys followed as far as they go)
-        with ``drop_off_low`` and ``drop_off_high``, ``followed`` (seconds: what the estimate reaches to) and
+        with ``drop_off_low``, ``drop_off_high`` and ``drop_off_worth`` (see `phase_exits`), ``followed`` (seconds: what the estimate reaches to) and
         ``median_time`` (seconds after which half are gone, in either way; missing if fewer ever go).
     """
     counts = _exit_times(log, order).group_by("place", "how").agg(pl.col("journeys").sum())
@@ -147,6 +149,7 @@ def phase_dropoff(log: PreparedLog, exits: pd.DataFrame, *, order: Sequence[str]
                 "drop_off": last["ended"],
                 "drop_off_low": last["ended_low"],
                 "drop_off_high": last["ended_high"],
+                "drop_off_worth": last["ended_worth"],
                 "followed": last["time"],
                 "median_time": half.iloc[0] if len(half) else float("nan"),
             }
@@ -156,8 +159,8 @@ def phase_dropoff(log: PreparedLog, exits: pd.DataFrame, *, order: Sequence[str]
 
 
 _DROPOFF = (
-    "phase", "journeys", "moved_on", "ended", "open", "drop_off", "drop_off_low", "drop_off_high", "followed",
-    "median_time",
+    "phase", "journeys", "moved_on", "ended", "open", "drop_off", "drop_off_low", "drop_off_high",
+    "drop_off_worth", "followed", "median_time",
 )  # fmt: skip
 
 
@@ -243,11 +246,10 @@ def _variance(
     return total
 
 
-def _interval(
+def _effective(
     share: NDArray[np.float64], variance: NDArray[np.float64], fates: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return Wilson's interval for as many journeys as would give this variance; of none or all, for all fates."""
-    inside = (share > 1e-12) & (share < 1 - 1e-12) & (variance > 0)
-    effective = np.divide(share * (1 - share), variance, out=np.full(len(share), fates), where=inside)
+    """Return the share, and how many journeys would give it this variance; where it is 0 or 1, all with a fate."""
     exact = np.where(share <= 1e-12, 0.0, np.where(share >= 1 - 1e-12, 1.0, share))
-    return wilson(exact * effective, effective)
+    inside = (exact > 0) & (exact < 1) & (variance > 0)
+    return exact, np.divide(share * (1 - share), variance, out=np.full(len(share), fates), where=inside)

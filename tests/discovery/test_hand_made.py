@@ -73,7 +73,21 @@ def test_a_switch_is_forced_when_the_event_before_it_failed(event_log):
     with prepare(log) as prepared:
         found = channel_switches(prepared)
 
-    assert found.to_numpy().tolist() == [["phone", "web", 1, 1, 10.0, 0], ["web", "phone", 1, 1, 60.0, 1]]
+    assert found.to_numpy().tolist() == [
+        ["phone", "web", 1, 1, 10.0, 0, 10.0, 10.0, 1, 0],
+        ["web", "phone", 1, 1, 60.0, 1, 60.0, 60.0, 0, 1],
+    ]
+
+
+def test_a_switch_after_an_event_without_status_is_neither_forced_nor_chosen(event_log):
+    steps = [("web", None), ("phone", "ok"), ("web", None)]
+    log = event_log([{"journey_id": "j", "activity": "a", "channel": c, "status": s} for c, s in steps])
+
+    with prepare(log) as prepared:
+        found = channel_switches(prepared).set_index("from_channel")
+
+    assert found.loc["web", ["switches", "forced", "chosen"]].tolist() == [1, 0, 0]
+    assert found.loc["phone", ["switches", "forced", "chosen"]].tolist() == [1, 0, 1]
 
 
 def test_contacts_whose_window_is_not_over_are_not_judged(event_log):

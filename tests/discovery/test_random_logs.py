@@ -242,6 +242,7 @@ def test_rework(compare, drawn):
 def test_channel_switches_and_returns(compare, drawn):
     events, by_journey = drawn
     waits, inside, forced = defaultdict(list), defaultdict(set), Counter()
+    chosen, forcing = Counter(), defaultdict(set)
     returns, returning = Counter(), defaultdict(set)
     for journey, steps in by_journey.items():
         known = [step for step in steps if step["channel"]]
@@ -251,6 +252,9 @@ def test_channel_switches_and_returns(compare, drawn):
                 waits[pair].append(wait(a, b))
                 inside[pair].add(journey)
                 forced[pair] += a["status"] == "failed"
+                chosen[pair] += a["status"] == "ok"
+                if a["status"] == "failed":
+                    forcing[pair].add(journey)
         visits = [channel for channel, _ in groupby(step["channel"] for step in known)]
         for a, b, c in zip(visits, visits[1:], visits[2:], strict=False):
             if a == c:
@@ -258,7 +262,13 @@ def test_channel_switches_and_returns(compare, drawn):
                 returning[a, b].add(journey)
 
     ranked = sorted(waits.items(), key=lambda item: (-len(item[1]), item[0]))
-    switches = [(*p, len(w), len(inside[p]), median(w), forced[p]) for p, w in ranked]
+    switches = [
+        (
+            *p, len(w), len(inside[p]), median(w), forced[p], math.fsum(w) / len(w), quantile95(w), chosen[p],
+            len(forcing[p]),
+        )
+        for p, w in ranked
+    ]  # fmt: skip
     expected = [
         (*pair, n, len(returning[pair])) for pair, n in sorted(returns.items(), key=lambda item: (-item[1], item[0]))
     ]
