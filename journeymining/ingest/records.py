@@ -255,7 +255,7 @@ def collapse_sql(base: str, rule: Collapse, fields: Sequence[str]) -> str:
     ]
     place = f"({', '.join([*order, FILE, LINE])})"
     packed = ", ".join(f"{identifier(name)} := {column(name)}" for name in fields)
-    group = value_sql([rule.by])
+    group = value_sql(rule.by)
     largest = [
         f"arg_max({column(name)}, {number_sql(column(name))}) FILTER (WHERE {number_sql(column(name))} IS NOT NULL)"
         for name in rule.largest

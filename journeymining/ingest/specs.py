@@ -183,7 +183,8 @@ class Lookup(Strict):
 class Collapse(Strict):
     """Records that are one thing, such as the legs of a call: the fields of the first one, but for those named."""
 
-    by: Value
+    by: Annotated[tuple[Value, ...], BeforeValidator(listed)]
+    """What they have in common: of several values the first that is not empty."""
     first_by: Texts = ()
     """Fields (numbers, or texts that sort as they are) that say which record is first."""
     last_by: Texts = ()
@@ -320,8 +321,11 @@ def _references(node: Any, place: tuple[Key, ...]) -> Iterator[tuple[tuple[Key, 
         if key in {"fields", "format", "map", "take", "unfold"}:
             continue
         if key in _NAMES_FIELDS and not isinstance(inner, dict):
-            texts = inner if isinstance(inner, list) else [inner]
-            yield from ((here, str(text)) for text in texts if (key, text) != ("key", "content"))
+            for number, one in enumerate(inner if isinstance(inner, list) else [inner]):
+                if isinstance(one, dict):
+                    yield from _references(one, (*here, number))
+                elif (key, one) != ("key", "content"):
+                    yield here, str(one)
         elif key in _KEYS_ARE_FIELDS and isinstance(inner, dict):
             yield from (((*here, field), str(field)) for field in inner)
         else:

@@ -425,6 +425,43 @@ def read_csv(found):
         )
 
 
+def read_surveymonkey(found):
+    details = json.loads(found.text("survey_details.json"))
+    (choices,) = [
+        question["answers"]["choices"]
+        for page in details["pages"]
+        for question in page["questions"]
+        if question["id"] == "84829501"
+    ]
+    # Its weights are -100, 0 and 100; the text begins or ends with the number that people saw.
+    numbers = {one["id"]: float(re.findall(r"\d+", one["text"])[0]) for one in choices if not one["is_na"]}
+    newest = {}
+    for line, text in enumerate(found.text("responses.jsonl").splitlines(), start=1):
+        response = json.loads(text)
+        if response["id"] not in newest or response["date_modified"] > newest[response["id"]][1]["date_modified"]:
+            newest[response["id"]] = line, response
+    for line, response in newest.values():
+        chosen = [
+            answer["choice_id"]
+            for page in response["pages"]
+            for question in page["questions"]
+            for answer in question["answers"]
+            if question["id"] == "84829501"
+        ]
+        seen = response["response_status"] == "completed" and response.get("collection_mode") != "survey_preview"
+        if not seen or not chosen or chosen[0] not in numbers:
+            continue
+        time = with_offset(response["date_modified"])
+        if not time:
+            found.rejected("responses", "responses.jsonl", line, UNREADABLE)
+            continue
+        custom = response["custom_variables"]
+        ids = [("email", email(response["email_address"])), ("account", custom.get("account"))]
+        ids.append(("phone", phone(custom.get("phone"))))
+        columns = {"value": numbers[chosen[0]], "scale_min": "0", "scale_max": "10", "answered_at": time[0].isoformat()}
+        found.other("survey", metric="nps", direction="higher_is_better", identifiers=joined(ids), **columns)
+
+
 READERS = {
     "salesforce": read_salesforce,
     "access_log": read_access_log,
@@ -433,6 +470,7 @@ READERS = {
     "asterisk_cdr": read_asterisk_cdr,
     "asterisk_queue_log": read_asterisk_queue_log,
     "survey_csv": read_survey_csv,
+    "surveymonkey": read_surveymonkey,
     "csv": read_csv,
 }
 
