@@ -25,7 +25,19 @@ NUMBERS: Final = {"duration": pl.Float64, "value": pl.Float64}
 """Columns kept as they are; null where there is no value."""
 
 EVENTS: Final = {"journey": pl.Int32, "time": pl.Int64, **CODED, **NUMBERS, "event_id": pl.String}
-"""A row of ``events.parquet`` is an event; ``journey`` counts from 0 in its bucket, ``time`` is microseconds UTC."""
+"""What is known of an event; ``journey`` counts from 0 in its bucket, ``time`` is microseconds UTC. All but the id are
+in ``events.parquet``; the same row of ``ids.parquet`` is the id, kept apart because no count needs it."""
+
+ROWS: Final = {
+    "journey_id": pl.String,
+    "customer_id": pl.String,
+    "event_id": pl.String,
+    "time": pl.Int64,
+    "source_order": pl.Int64,
+    **CODED,
+    **NUMBERS,
+}
+"""The events of a bucket before they are sorted and their journeys coded."""
 
 JOURNEYS: Final = {
     "journey": pl.Int32,

@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import shutil
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,8 +16,9 @@ import polars as pl
 import pyarrow as pa
 
 from journeymining import __version__
-from journeymining.engines.columns import CODED
-from journeymining.engines.partition import Shuffle, sort_buckets, suitable_buckets
+from journeymining.engines.columns import CODED, EVENTS
+from journeymining.engines.engine import Threads
+from journeymining.engines.partition import Shuffle, suitable_buckets
 from journeymining.exceptions import InputError, UsageError
 from journeymining.writing import whole_folder
 
@@ -27,9 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
+    from journeymining.engines.engine import Engine
+
 logger = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 MOST_BUCKETS = 1024
 
 Partial = TypeVar("Partial")
@@ -51,8 +52,13 @@ class Bucket:
     @cached_property
     def events(self) -> pl.DataFrame:
         """The events of the bucket, see `journeymining.engines.columns.EVENTS`."""
-        columns = None if self.columns is None else list(self.columns)
-        return pl.read_parquet(self.directory / "events.parquet", columns=columns)
+        wanted = list(EVENTS if self.columns is None else self.columns)
+        counted = [name for name in wanted if name != "event_id"]
+        events = pl.read_parquet(self.directory / "events.parquet", columns=counted)
+        if "event_id" not in wanted:
+            return events
+        ids = pl.read_parquet(self.directory / "ids.parquet")
+        return events.with_columns(ids["event_id"]).select(wanted)
 
     @cached_property
     def journeys(self) -> pl.DataFrame:
@@ -66,9 +72,11 @@ class PreparedLog:
     Used as a context, it removes its folder at the end if the folder was temporary.
     """
 
-    def __init__(self, directory: Path, *, threads: int | None = None, temporary: bool = False) -> None:
+    def __init__(
+        self, directory: Path, *, threads: int | None = None, engine: Engine | None = None, temporary: bool = False
+    ) -> None:
         self.directory = directory
-        self.threads = threads or os.cpu_count() or 1
+        self.engine: Engine = engine or Threads(threads)
         self._temporary = temporary
         self.manifest: dict[str, Any] = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
         self.dictionaries: dict[str, list[str]] = json.loads(
@@ -76,8 +84,8 @@ class PreparedLog:
         )
 
     @classmethod
-    def open(cls, directory: str | Path, *, threads: int | None = None) -> PreparedLog:
-        """Open a log that was prepared before.
+    def open(cls, directory: str | Path, *, threads: int | None = None, engine: Engine | None = None) -> PreparedLog:
+        """Open a log that was prepared before, by whichever engine, to be analysed on this one.
 
         Raises
         ------
@@ -87,7 +95,7 @@ class PreparedLog:
         directory = Path(directory)
         if not (directory / "manifest.json").is_file():
             raise InputError(f"{directory} holds no prepared log: manifest.json is missing. Make one with prepare().")
-        log = cls(directory, threads=threads)
+        log = cls(directory, threads=threads, engine=engine)
         if log.manifest.get("format") != FORMAT:
             raise InputError(
                 f"{directory} has format {log.manifest.get('format')}, this version reads {FORMAT}: prepare it again."
@@ -151,7 +159,7 @@ class PreparedLog:
         *,
         columns: Sequence[str] | None = None,
     ) -> Result:
-        """Run a kernel on every bucket, on threads, and merge the partial results in the order of the buckets.
+        """Run a kernel on every bucket, on the log's engine, and merge the partial results in the order of the buckets.
 
         Parameters
         ----------
@@ -170,10 +178,7 @@ class PreparedLog:
         """
         chosen = None if columns is None else tuple(columns)
         todo = [Bucket(number, path, chosen) for number, path in enumerate(self.bucket_paths)]
-        if len(todo) == 1 or self.threads == 1:
-            return merge([kernel(bucket) for bucket in todo])
-        with ThreadPoolExecutor(min(self.threads, len(todo))) as pool:
-            return merge(list(pool.map(kernel, todo)))
+        return merge(self.engine.map(kernel, todo))
 
     def trace(self, keep: Callable[[Bucket], pl.Series]) -> pl.DataFrame:
         """Return the events behind a number.
@@ -210,6 +215,10 @@ class PreparedLog:
         names = self.dictionaries[column]
         return pl.col(column).replace_strict(list(range(len(names))), names, default=None, return_dtype=pl.String)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the engine behind: a kernel that travels to an executor may look at the log, not start work."""
+        return self.__dict__ | {"engine": Threads(1), "_temporary": False}
+
     def __enter__(self) -> Self:
         return self
 
@@ -233,6 +242,7 @@ def prepare(
     threads: int | None = None,
     journeys: pa.Table | None = None,
     force: bool = False,
+    tell: Callable[[str, int, int], None] | None = None,
 ) -> PreparedLog:
     """Bring the events of every journey together and in order, once, so that every analysis is local to a journey.
 
@@ -244,14 +254,17 @@ def prepare(
         Where the prepared log is kept. A temporary one is removed when the log is closed: use it in ``with``.
     buckets : int, default about half a million events each
         A power of two, at most 1024.
-    memory_limit : str, default DuckDB's
-        For the partitioning, such as ``"2GB"``; beyond it goes to disk. Sorting holds ``threads`` buckets in memory.
+    memory_limit : str, default none
+        What the preparation may take, such as ``"2GB"``. It holds a part of half a million events per thread, and the
+        rest on disk; a limit leaves fewer threads, then smaller parts. Below about 1 GB it cannot be kept.
     threads : int, default all cores
-        How many buckets are worked on at a time.
+        How many parts of the log, and later buckets, are worked on at a time.
     journeys : Table, one row per journey, optional
         ``journey_id`` and the flags ``open`` and ``left_truncated``; unknown flags are null.
     force : bool
         Replace a folder that holds something.
+    tell : callable, optional
+        Is told what happens now, how much of it is done and how much there is to do.
 
     Returns
     -------
@@ -281,11 +294,11 @@ def prepare(
     source = log if isinstance(log, pa.Table) else _files(log)
     if directory is not None:
         with whole_folder(directory, force=force) as folder:
-            _write(source, folder, buckets, memory_limit, threads, journeys)
+            _write(source, folder, buckets, memory_limit, threads, journeys, tell)
         return PreparedLog(Path(directory), threads=threads)
     folder = Path(tempfile.mkdtemp(prefix="journeymining-"))
     try:
-        _write(source, folder, buckets, memory_limit, threads, journeys)
+        _write(source, folder, buckets, memory_limit, threads, journeys, tell)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -310,31 +323,15 @@ def example_log() -> pa.Table:
     return pa.table({field.name: table[field.name].cast(field.type) for field in REQUIRED}, schema=REQUIRED)
 
 
-def _write(
-    source: pa.Table | list[Path],
-    folder: Path,
-    buckets: int | None,
-    memory_limit: str | None,
-    threads: int | None,
-    journeys: pa.Table | None,
-) -> None:
-    shuffle = Shuffle(source, folder, memory_limit=memory_limit, threads=threads)
-    try:
-        buckets = buckets or suitable_buckets(shuffle.count())
-        dictionaries = shuffle.dictionaries()
-        shuffle.partition(buckets)
-    finally:
-        shuffle.close()
-    contents = sort_buckets(folder, buckets, journeys=journeys, threads=threads)
-    for scratch in ("parts", "spill"):
-        shutil.rmtree(folder / scratch, ignore_errors=True)
+def write_manifest(folder: Path, dictionaries: dict[str, list[str]], contents: list[dict[str, Any]]) -> None:
+    """Write what a folder of buckets is read by, from what `write_bucket` gave for every bucket, in their order."""
     (folder / "dictionaries.json").write_text(json.dumps(dictionaries, ensure_ascii=False, indent=1), encoding="utf-8")
     digest = hashlib.sha256(json.dumps([dictionaries, [c["digest"] for c in contents]]).encode()).hexdigest()
     totals = {key: sum(int(c[key]) for c in contents) for key in ("events", "journeys", "tied", "ordered_by_event_id")}
     manifest = {
         "format": FORMAT,
         "journeymining": __version__,
-        "buckets": buckets,
+        "buckets": len(contents),
         **totals,
         "first_time": min(c["first_time"] for c in contents if c["events"]),
         "last_time": max(c["last_time"] for c in contents if c["events"]),
@@ -343,7 +340,23 @@ def _write(
         "contents": contents,
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-    logger.info("Prepared %d events of %d journeys in %d buckets.", totals["events"], totals["journeys"], buckets)
+    logger.info("Prepared %d events of %d journeys.", totals["events"], totals["journeys"])
+
+
+def _write(
+    source: pa.Table | list[Path],
+    folder: Path,
+    buckets: int | None,
+    memory_limit: str | None,
+    threads: int | None,
+    journeys: pa.Table | None,
+    tell: Callable[[str, int, int], None] | None,
+) -> None:
+    shuffle = Shuffle(source, folder, memory_limit=memory_limit, threads=threads, tell=tell)
+    buckets = buckets or suitable_buckets(shuffle.events)
+    shuffle.partition(buckets)
+    dictionaries = shuffle.dictionaries()
+    write_manifest(folder, dictionaries, shuffle.sort_buckets(buckets, journeys=journeys))
 
 
 def _files(log: str | Path | Sequence[str | Path]) -> list[Path]:
