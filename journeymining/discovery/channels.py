@@ -100,6 +100,37 @@ def channel_switches(log: PreparedLog) -> pd.DataFrame:
     )
 
 
+def channel_reach(log: PreparedLog) -> pd.DataFrame:
+    """Count the events of every channel, and the journeys that use it.
+
+    Returns
+    -------
+    DataFrame, one row per channel
+        ``channel``, ``events``, ``journeys`` and ``share`` (of all journeys), most journeys first, ties alphabetical.
+        Events without a channel are in no row.
+    """
+
+    def kernel(bucket: Bucket) -> pl.DataFrame:
+        known = bucket.events.filter(pl.col("channel") >= 0)
+        return known.group_by("channel").agg(
+            pl.len().cast(pl.Int64).alias("events"), pl.col("journey").n_unique().cast(pl.Int64).alias("journeys")
+        )
+
+    found = (
+        log.run(kernel, lambda parts: pl.concat(parts).group_by("channel").sum(), columns=["journey", "channel"])
+        .sort(["journeys", "channel"], descending=[True, False])
+        .with_columns(log.names("channel"))
+    )
+    return pd.DataFrame(
+        {
+            "channel": pd.Series(found["channel"].to_list(), dtype="str"),
+            "events": found["events"].to_numpy(),
+            "journeys": found["journeys"].to_numpy(),
+            "share": found["journeys"].to_numpy() / log.journey_count,
+        }
+    )
+
+
 def channel_returns(log: PreparedLog) -> pd.DataFrame:
     """Count how often journeys go to another channel and straight back (ping-pong: A, B, A).
 

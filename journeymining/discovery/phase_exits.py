@@ -128,8 +128,9 @@ def phase_dropoff(log: PreparedLog, exits: pd.DataFrame, *, order: Sequence[str]
     DataFrame, in the order of the phases, without the last one
         ``phase``, ``journeys`` (that reach it), ``moved_on``, ``ended``, ``open`` (how many of them, counted),
         ``drop_off`` (estimated share that ends without getting further, open journeys followed as far as they go)
-        with ``drop_off_low``, ``drop_off_high`` and ``drop_off_worth`` (see `phase_exits`), ``followed`` (seconds: what the estimate reaches to) and
-        ``median_time`` (seconds after which half are gone, in either way; missing if fewer ever go).
+        with ``drop_off_low``, ``drop_off_high`` and ``drop_off_worth`` (see `phase_exits`), ``followed`` (seconds:
+        what the estimate reaches to) and ``median_time`` (seconds after which half are gone, in either way; missing
+        if fewer ever go).
     """
     counts = _exit_times(log, order).group_by("place", "how").agg(pl.col("journeys").sum())
     counted = {(place, how): journeys for place, how, journeys in counts.iter_rows()}

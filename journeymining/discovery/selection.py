@@ -55,10 +55,9 @@ class Selection(PreparedLog):
     """
 
     def __init__(self, log: PreparedLog, keep: list[NDArray[np.bool_]]) -> None:
-        self.log, self.keep = log, keep
-        self.directory, self.threads = log.directory, log.threads
-        self._temporary = False
-        self.dictionaries = log.dictionaries
+        # All else is as of the log, whatever runs its kernels.
+        self.__dict__.update(log.__dict__)
+        self.log, self.keep, self._temporary = log, keep, False
         journeys = int(sum(mask.sum() for mask in keep))
         events = log.run(_sizes, lambda parts: _total(parts, keep), columns=["journey"])
         self.manifest: dict[str, Any] = log.manifest | {"journeys": journeys, "events": events}
