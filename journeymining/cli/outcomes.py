@@ -197,8 +197,8 @@ def _until(
     section: Mapping[str, Any], table: pa.Table, name: str, design: str | None, seed: int
 ) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
     from journeymining.engines.prepared_log import prepare
+    from journeymining.outcomes.deviations import with_deviations
     from journeymining.outcomes.journey_frame import journeys_for_outcomes
-    from journeymining.outcomes.results import with_deviations
     from journeymining.outcomes.until_outcome import until_outcome
 
     config, in_scope = _config(section), None

@@ -30,11 +30,7 @@ if TYPE_CHECKING:
     from journeymining.jobs.events import Builder, Tell
     from journeymining.jobs.manifest import Manifest
     from journeymining.jobs.spec import Job
-    from journeymining.outcomes.config import OutcomeConfig
     from journeymining.outcomes.results import OutcomeResult
-
-WANTED = frozenset({"repurchase", "renewal", "retention", "referral", "upsell"})
-"""Outcomes that are good news by their name; others are bad news, unless they ask for promoters."""
 
 
 def discover_step(job: Job, log: PreparedLog, manifest: Manifest, folder: Path, tell: Tell) -> None:
@@ -121,7 +117,7 @@ def outcomes_step(
                 continue
             outcomes_of.write(result, place)
             if conformance is not None:
-                write_fix_list(_fixes(conformance, result, wanted=_is_wanted(name, config)), place)
+                write_fix_list(_fixes(conformance, result, wanted=config.is_wanted(name)), place)
             account.rows_out = result.card["labelled"]
             account.left_out = result.card["left_out"]
 
@@ -130,10 +126,6 @@ def _fixes(conformance: Conformance, result: OutcomeResult, *, wanted: bool) -> 
     """Set the labels of an outcome beside the deviations of the same journeys."""
     labels = zip(result.linked.journeys.journey_id.tolist(), result.linked.label.tolist(), strict=True)
     return fix_list(conformance, {journey: bool(label) for journey, label in labels}, wanted=wanted)
-
-
-def _is_wanted(name: str, config: OutcomeConfig) -> bool:
-    return config.promoters is not None or name in WANTED
 
 
 def experience_step(

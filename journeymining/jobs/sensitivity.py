@@ -21,9 +21,9 @@ from journeymining.identity.stitching import stitch
 from journeymining.jobs.events import surveys_of_customers
 from journeymining.jobs.store import Store
 from journeymining.journeys.event_log import make_event_log
+from journeymining.outcomes.deviations import with_deviations
 from journeymining.outcomes.journey_frame import journeys_for_outcomes
 from journeymining.outcomes.labels import link
-from journeymining.outcomes.results import with_deviations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

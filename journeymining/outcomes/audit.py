@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from journeymining.exceptions import InputError
-from journeymining.outcomes.encoders import AggregateEncoder, FlagEncoder, LastStateEncoder, StaticEncoder
+from journeymining.outcomes.deviations import ConformanceEncoder
+from journeymining.outcomes.encoders import AggregateEncoder, LastStateEncoder, StaticEncoder
 from journeymining.outcomes.evaluation import auc
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def audit(linked: LinkedOutcome, *, allow: Sequence[str] = ()) -> pd.DataFrame:
     journeys, label = linked.journeys, linked.label
     rate, rows = float(label.mean()), []
     tested = max(1, len(journeys.activities))
-    for encoder in (AggregateEncoder(), StaticEncoder(), LastStateEncoder(), FlagEncoder()):
+    for encoder in (AggregateEncoder(), StaticEncoder(), LastStateEncoder(), ConformanceEncoder()):
         matrix = encoder.fit_transform(journeys).tocsc()
         for place, name in enumerate(encoder.get_feature_names_out()):
             column = matrix[:, [place]].toarray().ravel()
@@ -88,5 +89,7 @@ def refuse_proxies(found: pd.DataFrame, outcome: str) -> None:
 
 
 def _short(name: str) -> str:
-    """Return the activity of a count of activities, so that it can be masked by the name it has in the log."""
-    return name.removeprefix("count activity ").removeprefix("last activity ").removeprefix("first activity ")
+    """Return the activity or deviation that a feature counts, so that it can be masked or allowed by its own name."""
+    for prefix in ("count activity ", "last activity ", "first activity ", "count deviation "):
+        name = name.removeprefix(prefix)
+    return name

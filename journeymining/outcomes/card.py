@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from journeymining import __version__
+from journeymining.outcomes.shap_values import shap_summary
 from journeymining.outcomes.variants import support_report
 from journeymining.proportions import wilson
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from journeymining.outcomes.evaluation import Evaluation
     from journeymining.outcomes.landmarks import LinkedOutcome
     from journeymining.outcomes.modelling import Modelled
@@ -30,6 +33,7 @@ def model_card(
     *,
     question: dict[str, Any],
     seed: int,
+    notes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return what must be known to trust, or not trust, the figures of an outcome, and to score with its model.
 
@@ -43,6 +47,8 @@ def model_card(
     question : dict
         The section of the job file, or ``label_column`` and ``positive``.
     seed : int
+    notes : sequence of str
+        Further warnings.
     """
     both = zip(modelled.figures, modelled.models, strict=True)
     return {
@@ -59,9 +65,10 @@ def model_card(
         "calibration": modelled.reliability,
         "importance": modelled.importance.head(20).to_dict("records"),
         "dependence": modelled.dependence,
+        "shap": [shap_summary(one) for one in modelled.shap],
         "variants": support_report(linked.journeys[split.train]).to_dict("records"),
         "audit": suspects.to_dict("records"),
-        "warnings": _warnings(linked, split, modelled, suspects),
+        "warnings": [*_warnings(linked, split, modelled, suspects), *notes],
         "note": "Associations between paths and outcomes; none of it says that a path causes an outcome.",
         "reference": modelled.reference,
     }

@@ -11,6 +11,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from journeymining.durations import parse_duration, write_duration
 from journeymining.exceptions import UsageError
 
+WANTED = frozenset({"repurchase", "renewal", "retention", "referral", "upsell"})
+"""Outcomes that are good news by their name, where nothing else says whether they are."""
+
 TERMINAL = frozenset({"churn"})
 """Outcomes that happen to a customer once: whoever had it before the landmark is not at risk any more."""
 
@@ -90,6 +93,8 @@ class OutcomeConfig(BaseModel):
     allow_proxies: Names = Field(default_factory=list)
     scope: Names = Field(default_factory=list)
     once: bool | None = None
+    wanted: bool | None = None
+    explain: bool = False
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -138,6 +143,25 @@ class OutcomeConfig(BaseModel):
     def happens_once(self, name: str) -> bool:
         """Return whether the outcome ends the risk of having it again; said by ``once``, else true for churn."""
         return self.once if self.once is not None else name in TERMINAL
+
+    def is_wanted(self, name: str) -> bool:
+        """Return whether the outcome is good news: said by ``wanted``, else by the kind of the outcome.
+
+        Promoters and values of a sum or more are wanted, detractors and silence are not; anything else is wanted if
+        it is called repurchase, renewal, retention, referral or upsell.
+
+        Examples
+        --------
+        >>> OutcomeConfig(survey="nps", promoters=9).is_wanted("nps")
+        True
+        >>> OutcomeConfig(event="order", wanted=True, landmark="journey_end", horizon="1 day").is_wanted("again")
+        True
+        """
+        if self.wanted is not None:
+            return self.wanted
+        if self.promoters is not None or self.at_least is not None:
+            return True
+        return not self.silence and self.detractors is None and name in WANTED
 
     def definition(self, name: str) -> str:
         """Return the outcome as one sentence that can be checked."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -28,14 +29,18 @@ CHANGING = frozenset({"activity", "channel", "status", "phase", "value"})
 MOST_CHANGED = 0.1
 
 
-class JourneyEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+class JourneyEncoder(TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn is untyped
     """What all encoders share: they take a `JourneyFrame` and give a sparse matrix with named columns."""
 
     names_: list[str]
 
+    @abstractmethod
+    def fit(self, journeys: JourneyFrame, y: object = None) -> Self:
+        """Learn the columns from journeys of the training side."""
+
+    @abstractmethod
     def transform(self, journeys: JourneyFrame) -> sparse.csr_array:
         """Return one row per journey."""
-        raise NotImplementedError
 
     def get_feature_names_out(self, input_features: object = None) -> NDArray[Any]:
         """Return the names of the columns."""
@@ -170,25 +175,6 @@ class ChannelEncoder(JourneyEncoder):
         return sparse.csr_array(channel_figures(journeys).to_numpy(dtype=float))
 
 
-class FlagEncoder(JourneyEncoder):
-    """Booleans that a journey carries, such as its deviations from the design; missing counts as no."""
-
-    def fit(self, journeys: JourneyFrame, y: object = None) -> Self:
-        """Learn which flags there are."""
-        del y
-        self.flags_ = [] if journeys.flags is None else [str(name) for name in journeys.flags.columns]
-        self.names_ = list(self.flags_)
-        return self
-
-    def transform(self, journeys: JourneyFrame) -> sparse.csr_array:
-        """Return the flags per journey."""
-        result = np.zeros((len(journeys), len(self.flags_)))
-        for place, name in enumerate(self.flags_):
-            if journeys.flags is not None and name in journeys.flags:
-                result[:, place] = journeys.flags[name].astype("object").eq(True).to_numpy()
-        return sparse.csr_array(result)
-
-
 def channel_figures(journeys: JourneyFrame) -> pd.DataFrame:
     """Return per journey how it moves between channels.
 
@@ -257,10 +243,7 @@ def constant_columns(journeys: JourneyFrame) -> set[str]:
 def _levels(journeys: JourneyFrame, name: str) -> list[str]:
     """Return the values that enough journeys have, in the order of their codes, and one for the others."""
     column = journeys.coded[name]
-    known = column.codes >= 0
-    # One number per pair of value and journey: sorting numbers is many times faster than sorting pairs.
-    pairs = np.unique(column.codes[known].astype(np.int64) * len(journeys) + journeys.row[known])
-    sizes = np.bincount(pairs // max(len(journeys), 1), minlength=len(column.levels))
+    sizes = np.bincount(_counts(journeys, name, column.levels).indices, minlength=len(column.levels))
     return [level for level, size in zip(column.levels, sizes, strict=True) if size >= RARE] + ["(rare)"]
 
 
@@ -275,12 +258,15 @@ def _codes(journeys: JourneyFrame, name: str, levels: Sequence[str]) -> NDArray[
 
 
 def _counts(journeys: JourneyFrame, name: str, levels: Sequence[str]) -> sparse.csr_array:
-    codes = _codes(journeys, name, levels)
+    codes, width = _codes(journeys, name, levels), max(len(levels), 1)
     known = codes >= 0
-    cells = (journeys.row[known], codes[known])
-    counts = sparse.coo_array((np.ones(int(known.sum())), cells), shape=(len(journeys), len(levels))).tocsr()
-    counts.sum_duplicates()
-    return counts
+    # One sorted number per cell: that is the sparse table already, in order and without doubles.
+    cells = np.sort(journeys.row[known] * width + codes[known])
+    first = np.flatnonzero(np.diff(cells, prepend=-1))
+    often = np.diff(first, append=len(cells)).astype(float)
+    row, column = np.divmod(cells[first], width)
+    ends = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(journeys)))])
+    return sparse.csr_array((often, column, ends), shape=(len(journeys), len(levels)))
 
 
 def _state(journeys: JourneyFrame, name: str, levels: Sequence[str], events: NDArray[np.int64]) -> sparse.csr_array:

@@ -22,6 +22,7 @@ LENGTH_AND_TIME = frozenset(
     {"events", "log events", "duration days", "mean wait days", "longest wait days", "start weekday", "start hour"}
 )
 CHANNELS = frozenset({"channels", "switches", "switch rate", "forced switches", "back and forth", "channel entropy"})
+DESIGN = frozenset({"alignment cost", "1 - fitness", "not compared with the design"})
 SUMMARIES = frozenset({"count", "first", "last", "mean", "highest", "lowest", "sum", "spread"})
 
 MOST_SHUFFLED = 20_000
@@ -119,5 +120,9 @@ def feature_group(name: str) -> str:
         return "length and time"
     if name in CHANNELS:
         return "channel changes"
+    if name in DESIGN:
+        return "fit with the design"
+    if name == "hours late":
+        return "deviation late"
     first, _, rest = name.partition(" ")
     return rest if rest and first in SUMMARIES else name

@@ -64,8 +64,8 @@ class JourneyFrame:
     time: NDArray[np.int64]
     coded: Mapping[str, Coded]
     numbers: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
-    flags: pd.DataFrame | None = None
-    """Booleans per journey, such as deviations from the design; missing where the question does not arise."""
+    conformance: pd.DataFrame | None = None
+    """What a comparison with the designed journey says of each journey, see `journeymining.outcomes.deviations`."""
 
     def __len__(self) -> int:
         return len(self.journey_id)
@@ -123,7 +123,7 @@ class JourneyFrame:
             journey_id=self.journey_id[rows],
             customer_id=self.customer_id[rows],
             open=self.open[rows],
-            flags=None if self.flags is None else self.flags.iloc[rows].reset_index(drop=True),
+            conformance=None if self.conformance is None else self.conformance.iloc[rows].reset_index(drop=True),
         )
 
     def keep_events(self, keep: NDArray[np.bool_]) -> JourneyFrame:
@@ -140,12 +140,19 @@ class JourneyFrame:
             numbers={name: column[events] for name, column in self.numbers.items()},
         )
 
-    def with_flags(self, table: pd.DataFrame) -> JourneyFrame:
-        """Return the journeys with booleans of a table by its ``journey_id``; missing where it has no row."""
+    def with_conformance(self, table: pd.DataFrame) -> JourneyFrame:
+        """Return the journeys with the numbers of a table by its ``journey_id``; missing where it has no row."""
         if table["journey_id"].duplicated().any():
-            raise InputError("The table of flags has a journey_id twice; one row per journey is needed.")
-        flags = table.set_index("journey_id").reindex(self.journey_id).reset_index(drop=True)
-        return replace(self, flags=flags)
+            raise InputError("The table of deviations has a journey_id twice; one row per journey is needed.")
+        numbers = table.set_index("journey_id").astype(float).reindex(self.journey_id).reset_index(drop=True)
+        return replace(self, conformance=numbers)
+
+    def forget_conformance(self, of: NDArray[np.bool_] | None = None) -> JourneyFrame:
+        """Return the journeys without what was compared, or with it missing for some: it was not known by then."""
+        if self.conformance is None:
+            return self
+        kept = None if of is None else self.conformance[~of].reindex(self.conformance.index)
+        return replace(self, conformance=kept)
 
     def is_activity(self, names: Sequence[str]) -> NDArray[np.bool_]:
         """Return which events are one of these activities."""

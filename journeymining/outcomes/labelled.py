@@ -15,6 +15,7 @@ from journeymining.outcomes.effects import effects
 from journeymining.outcomes.landmarks import Judged, LinkedOutcome, linked_outcome
 from journeymining.outcomes.modelling import fit_and_judge
 from journeymining.outcomes.results import OutcomeResult
+from journeymining.outcomes.shap_values import require_shap
 from journeymining.outcomes.splitting import Split, check_disjoint
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def analyse_labelled(
     *,
     train_share: float = 0.8,
     question: dict[str, Any] | None = None,
+    explain: bool = False,
     seed: int = 0,
     repeats: int = 1000,
 ) -> OutcomeResult:
@@ -151,8 +153,10 @@ def analyse_labelled(
     for side, labels in (("training", y), ("test", truth)):
         if len(np.unique(labels)) < 2:
             raise EmptyLogError(f"All journeys on the {side} side have the same label: nothing can be learnt.")
+    if explain:
+        require_shap()
     suspects = audit(linked)
-    modelled = fit_and_judge(linked.name, train, y, test, truth, seed=seed, repeats=repeats)
+    modelled = fit_and_judge(linked.name, train, y, test, truth, explain=explain, seed=seed, repeats=repeats)
     card = model_card(shown, split, modelled, suspects, question=question or {}, seed=seed)
     card["prefixes"] = {"longest": longest, "train": len(y), "test": len(truth)}
-    return OutcomeResult(effects(linked, split, seed=seed), card, linked, modelled.models)
+    return OutcomeResult(effects(linked, split, seed=seed), card, linked, modelled.models, modelled.shap)

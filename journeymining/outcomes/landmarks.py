@@ -86,10 +86,11 @@ def at_landmark(
     if mark.kind == "event":
         leave_out(reason, paths.lengths < mark.event, "landmark_not_reached")
         place = np.arange(len(paths.time)) - paths.offsets[paths.row]
-        paths = paths.keep_events(place < mark.event)
+        # Deviations are judged on whole journeys: at an earlier moment they are not known yet.
+        paths = paths.keep_events(place < mark.event).forget_conformance()
         return paths, np.where(paths.lengths > 0, paths.end, 0), reason
     t0 = np.full(len(paths), int(pd.Timestamp(mark.date or 0).value // 1000))
-    paths = paths.keep_events(paths.time <= t0[paths.row])
+    paths = paths.keep_events(paths.time <= t0[paths.row]).forget_conformance()
     leave_out(reason, paths.lengths == 0, "landmark_not_reached")
     return paths, t0, reason
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OURS = (
+    "journeymining.outcomes.deviations.",
     "journeymining.outcomes.encoders.",
     "journeymining.outcomes.models.",
     "journeymining.outcomes.pattern_encoders.",

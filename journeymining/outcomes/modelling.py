@@ -12,6 +12,7 @@ from journeymining.outcomes.dependence import partial_dependence
 from journeymining.outcomes.drift import training_reference
 from journeymining.outcomes.evaluation import BINS, Evaluation, evaluate, headline, resampled_aucs
 from journeymining.outcomes.importance import grouped_importance
+from journeymining.outcomes.shap_values import ShapValues, shap_values
 from journeymining.proportions import design_effect, wilson
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Modelled:
     importance: pd.DataFrame
     dependence: list[dict[str, Any]]
     reference: dict[str, Any]
+    shap: list[ShapValues]
 
 
 def fit_and_judge(
@@ -45,10 +47,11 @@ def fit_and_judge(
     test: JourneyFrame,
     truth: NDArray[np.int8],
     *,
+    explain: bool = False,
     seed: int = 0,
     repeats: int = 1000,
 ) -> Modelled:
-    """Fit the models on one side of the journeys and judge them on the other."""
+    """Fit the models on one side of the journeys and judge them on the other; SHAP values only if ``explain``."""
     first, *others = models.fit_all(train, y, seed=seed)
     first, calibrated = models.calibrated_if_better(first, test, truth)
     fitted = [first, *others]
@@ -59,6 +62,7 @@ def fit_and_judge(
         chance = first.chance(test)
         reference = training_reference(first, train)
         dependence = partial_dependence(first, test)
+        shap = [shap_values(one, train, test) for one in fitted[:2]] if explain else []
     return Modelled(
         models=fitted,
         figures=figures,
@@ -68,6 +72,7 @@ def fit_and_judge(
         importance=grouped_importance(first, test, truth, seed=seed),
         dependence=dependence,
         reference=reference,
+        shap=shap,
     )
 
 

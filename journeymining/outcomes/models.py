@@ -15,10 +15,10 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from threadpoolctl import threadpool_limits
 
 from journeymining.outcomes.crossfit import apply_sigmoid, fit_sigmoid, grouped_folds, out_of_fold
+from journeymining.outcomes.deviations import ConformanceEncoder
 from journeymining.outcomes.encoders import (
     AggregateEncoder,
     ChannelEncoder,
-    FlagEncoder,
     LastStateEncoder,
     LengthEncoder,
     StaticEncoder,
@@ -67,12 +67,12 @@ class Fitted:
 
 
 def features(journeys: JourneyFrame) -> FeatureUnion:
-    """Return the encoders of the default models: how it began, what happened how often, channels, flags."""
+    """Return the encoders of the default models: how it began, what happened how often, channels, deviations."""
     parts: list[tuple[str, Any]] = [("start", StaticEncoder()), ("path", AggregateEncoder())]
     if "channel" in journeys.coded:
         parts.append(("channel", ChannelEncoder()))
-    if journeys.flags is not None and len(journeys.flags.columns):
-        parts.append(("flag", FlagEncoder()))
+    if journeys.conformance is not None:
+        parts.append(("design", ConformanceEncoder()))
     return FeatureUnion(parts, verbose_feature_names_out=False)
 
 

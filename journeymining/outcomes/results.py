@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,28 +14,23 @@ import numpy as np
 from journeymining.outcomes import models
 from journeymining.outcomes.audit import audit, refuse_proxies
 from journeymining.outcomes.card import model_card
+from journeymining.outcomes.deviations import with_deviations
 from journeymining.outcomes.effects import effects
 from journeymining.outcomes.journey_frame import JourneyFrame, journeys_for_outcomes
 from journeymining.outcomes.labels import link
 from journeymining.outcomes.model_file import write_model
 from journeymining.outcomes.modelling import fit_and_judge
+from journeymining.outcomes.shap_values import ShapValues, require_shap
 from journeymining.outcomes.splitting import split_outcome
 
 if TYPE_CHECKING:
     import pandas as pd
-    from numpy.typing import NDArray
 
     from journeymining.engines.prepared_log import PreparedLog
     from journeymining.outcomes.config import OutcomeConfig
     from journeymining.outcomes.landmarks import LinkedOutcome
 
 logger = logging.getLogger(__name__)
-
-DEVIATIONS = (
-    *("missing", "ad_hoc", "wrong_order", "repeated", "wrong_channel", "wrong_actor"),
-    *("failing", "late", "bounced_back", "dead_end"),
-)
-"""Columns of the journeys table of conformance that become patterns."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +41,7 @@ class OutcomeResult:
     card: dict[str, Any]
     linked: LinkedOutcome
     models: list[models.Fitted]
+    shap: list[ShapValues] = field(default_factory=list)
 
 
 def outcomes(
@@ -84,13 +80,26 @@ def outcomes(
         If too few journeys have a known outcome.
     InputError
         If something gives the outcome away and was not allowed.
+    MissingDependencyError
+        If SHAP values are asked for (``explain``) and the extra is not installed.
     """
+    if config.explain:
+        require_shap()
     journeys = log if isinstance(log, JourneyFrame) else journeys_for_outcomes(log)
     in_scope = None
     if deviations is not None:
         journeys, in_scope = with_deviations(journeys, deviations)
     linked = link(name, config, journeys, surveys=surveys, table=table, in_scope=in_scope)
-    return analyse(linked, allow=config.allow_proxies, question=config.section(), seed=seed, repeats=repeats)
+    return analyse(
+        linked,
+        allow=config.allow_proxies,
+        question=config.section(),
+        explain=config.explain,
+        notes=_notes_on_design(journeys, linked),
+        by_design=in_scope is not None,
+        seed=seed,
+        repeats=repeats,
+    )
 
 
 def analyse(
@@ -98,10 +107,17 @@ def analyse(
     *,
     allow: list[str] | None = None,
     question: dict[str, Any] | None = None,
+    explain: bool = False,
+    notes: list[str] | None = None,
+    by_design: bool = False,
     seed: int = 0,
     repeats: int = 1000,
 ) -> OutcomeResult:
-    """Audit, split, compare and model journeys that have their labels; the question goes into the card."""
+    """Audit, split, compare and model journeys that have their labels; the question goes into the card.
+
+    ``notes`` join the warnings of the card; ``by_design`` says that journeys were chosen by a designed journey, which
+    scoring then needs, too.
+    """
     suspects = audit(linked, allow=allow or [])
     refuse_proxies(suspects, linked.name)
     split = split_outcome(linked, seed=seed)
@@ -113,28 +129,37 @@ def analyse(
         linked.label[split.train],
         linked.journeys[split.test],
         linked.label[split.test],
+        explain=explain,
         seed=seed,
         repeats=repeats,
     )
-    card = model_card(linked, split, modelled, suspects, question=question or {}, seed=seed)
-    return OutcomeResult(effects=table, card=card, linked=linked, models=modelled.models)
+    card = model_card(linked, split, modelled, suspects, question=question or {}, seed=seed, notes=notes or [])
+    card["by_design"] = by_design
+    return OutcomeResult(effects=table, card=card, linked=linked, models=modelled.models, shap=modelled.shap)
 
 
-def with_deviations(journeys: JourneyFrame, deviations: pd.DataFrame) -> tuple[JourneyFrame, NDArray[np.bool_] | None]:
-    """Give journeys the deviations of a conformance check as flags; return also which are in the design's scope."""
-    known = [column for column in DEVIATIONS if column in deviations]
-    flags = deviations[["journey_id", *known]].copy()
-    for column in known:
-        flags[column] = flags[column].fillna(0).astype(float) > 0
-    flagged = journeys.with_flags(flags)
-    if "in_scope" not in deviations:
-        return flagged, None
-    scope = deviations.set_index("journey_id")["in_scope"].astype("boolean").reindex(journeys.journey_id)
-    return flagged, scope.fillna(value=False).to_numpy(dtype=bool)
+def _notes_on_design(journeys: JourneyFrame, linked: LinkedOutcome) -> list[str]:
+    """Say what a reader must know of deviations as features: when they were judged, and on which events."""
+    if journeys.conformance is None:
+        return []
+    if linked.journeys.conformance is None:
+        return [
+            "Deviations from the design are not used: they are judged on whole journeys, and this landmark comes "
+            "before their end."
+        ]
+    masked = np.bincount(journeys.row[journeys.is_activity(linked.masked)], minlength=len(journeys)) > 0
+    count = int(np.isin(linked.journeys.journey_id, journeys.journey_id[masked]).sum())
+    if not count:
+        return []
+    return [f"In {count} journeys deviations were judged on events that are masked elsewhere: compare with a design "
+            "that does not know them, or read deviations with care."]  # fmt: skip
 
 
 def write(result: OutcomeResult, folder: str | Path) -> list[Path]:
-    """Write ``outcome_effects.csv``, ``model_card.json`` and ``model.skops`` of one outcome; return their paths."""
+    """Write ``outcome_effects.csv``, ``model_card.json`` and ``model.skops`` of one outcome; return their paths.
+
+    With SHAP values also ``shap_values.parquet`` of the default model, one row per held-out journey.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     effects_file, card_file = folder / "outcome_effects.csv", folder / "model_card.json"
@@ -142,7 +167,11 @@ def write(result: OutcomeResult, folder: str | Path) -> list[Path]:
     card_file.write_text(json.dumps(_plain(result.card), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     model_file = folder / "model.skops"
     write_model(result.models[0], model_file)
-    return [effects_file, card_file, model_file]
+    files = [effects_file, card_file, model_file]
+    if result.shap:
+        files.append(folder / "shap_values.parquet")
+        result.shap[0].table().to_parquet(files[-1], index=False)
+    return files
 
 
 def _plain(value: Any) -> Any:

@@ -13,13 +13,12 @@ import pandas as pd
 from journeymining.exceptions import EmptyLogError, InputError
 from journeymining.outcomes.config import OutcomeConfig
 from journeymining.outcomes.dependence import contributions
+from journeymining.outcomes.deviations import with_deviations
 from journeymining.outcomes.drift import compare_with_training, drift_sentence
-from journeymining.outcomes.encoders import FlagEncoder
 from journeymining.outcomes.labels import judge
 from journeymining.outcomes.landmarks import REASONS, at_landmark, leave_out, length
 from journeymining.outcomes.model_file import read_model
 from journeymining.outcomes.modelling import bounds
-from journeymining.outcomes.results import with_deviations
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,7 +80,7 @@ def score(
         See `read_scorer`.
     journeys : JourneyFrame
     deviations : DataFrame, one row per journey, optional
-        As `journeymining.outcomes.results.outcomes` takes it; needed if the model uses deviations.
+        As `journeymining.outcomes.results.outcomes` takes it; needed if the model was fitted with a design.
 
     Returns
     -------
@@ -97,11 +96,10 @@ def score(
     EmptyLogError
         If no journey is waiting for its outcome.
     InputError
-        If the model uses deviations and there are none.
+        If the model is about journeys of a design and there are no deviations.
     """
-    encoders = [encoder for _, encoder in model.pipeline[0].transformer_list]
-    if deviations is None and any(isinstance(one, FlagEncoder) and one.flags_ for one in encoders):
-        raise InputError("The model uses deviations from the designed journey: the design is needed to score with it.")
+    if deviations is None and card.get("by_design"):
+        raise InputError("The model is about journeys in scope of a design: the design is needed to score with it.")
     in_scope = None
     if deviations is not None:
         journeys, in_scope = with_deviations(journeys, deviations)

@@ -65,7 +65,9 @@ def judge_survey(
     # What happened once the question was out may be a reaction to it.
     cut = t0.copy()
     cut[rows] = np.minimum(t0[rows], asked - 1)
+    whole = paths.lengths
     paths = paths.keep_events(paths.time <= cut[paths.row])
+    paths = paths.forget_conformance(paths.lengths < whole)
     leave_out(reason, paths.lengths == 0, "nothing_left")
     marks = linked["value"].to_numpy(dtype=float)
     label = np.zeros(len(paths), dtype=bool)

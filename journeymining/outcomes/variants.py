@@ -32,6 +32,12 @@ GAP = 2
 
 Own: TypeAlias = "int | tuple[str, int]"
 
+DEVIATIONS = (
+    *("missing", "ad_hoc", "wrong_order", "repeated", "wrong_channel", "wrong_actor"),
+    *("failing", "late", "bounced_back", "dead_end"),
+)
+"""Types of deviation, as columns of the journeys table of conformance; each is a pattern."""
+
 EVENTS_OF_DEVIATIONS = {"ad_hoc": 1, "repeated": 1, "bounced_back": 1, "missing": -1}
 """Events that a journey has more, or less, because it deviates."""
 
@@ -157,7 +163,7 @@ def memberships(
     """
     floor = max(least, int(np.ceil(min_support * len(train))))
     report = support_report(journeys[train], least=least).set_index("level")["used"]
-    parts = [_flag_patterns(journeys), _channel_patterns(journeys), _activity_patterns(journeys)]
+    parts = [_deviation_patterns(journeys), _channel_patterns(journeys), _activity_patterns(journeys)]
     parts += _sequence_patterns(journeys, train, floor, limit)
     if report["abstract"]:
         parts.append(_whole(*abstract_paths(journeys), "abstract"))
@@ -205,19 +211,13 @@ def _correlations(has: sparse.csc_array, rows: int) -> NDArray[np.float64]:
     return result
 
 
-def _flag_patterns(journeys: JourneyFrame) -> Memberships:
-    flags = journeys.flags if journeys.flags is not None else pd.DataFrame(index=range(len(journeys)))
-    names = [str(name) for name in flags.columns]
-    values = [flags[name] for name in flags.columns]
-    asked = [None if column.notna().all() else column.notna().to_numpy() for column in values]
-    table = _columns("deviation", names, [_as_bool(column) for column in values], asked, len(journeys))
-    table.own[:] = [EVENTS_OF_DEVIATIONS.get(name, 0) for name in names]
-    return table
-
-
-def _as_bool(column: pd.Series) -> NDArray[np.bool_]:
-    result: NDArray[np.bool_] = column.astype("object").where(column.notna(), False).astype(bool).to_numpy()
-    return result
+def _deviation_patterns(journeys: JourneyFrame) -> Memberships:
+    table = journeys.conformance if journeys.conformance is not None else pd.DataFrame(index=range(len(journeys)))
+    names = [name for name in DEVIATIONS if name in table]
+    asked = [None if table[name].notna().all() else table[name].notna().to_numpy() for name in names]
+    found = _columns("deviation", names, [(table[name] > 0).to_numpy() for name in names], asked, len(journeys))
+    found.own[:] = [EVENTS_OF_DEVIATIONS.get(name, 0) for name in names]
+    return found
 
 
 def _channel_patterns(journeys: JourneyFrame) -> Memberships:

@@ -8,6 +8,7 @@ import pytest
 
 from journeymining.outcomes.config import OutcomeConfig
 from journeymining.outcomes.correlation import posthog_correlation
+from journeymining.outcomes.deviations import with_deviations
 from journeymining.outcomes.effects import (
     CASE_MIX,
     COLUMNS,
@@ -22,7 +23,6 @@ from journeymining.outcomes.effects import (
 )
 from journeymining.outcomes.journey_frame import journeys_from_events
 from journeymining.outcomes.labels import link
-from journeymining.outcomes.results import with_deviations
 from journeymining.outcomes.splitting import split_outcome
 from journeymining.outcomes.variants import abstract_paths, memberships, support_report
 from journeymining.proportions import benjamini_hochberg

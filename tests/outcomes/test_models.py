@@ -14,10 +14,11 @@ from journeymining.eventlog.table import to_event_log
 from journeymining.exceptions import EmptyLogError, InputError
 from journeymining.experience.peak_end import peak_end
 from journeymining.outcomes.config import OutcomeConfig
+from journeymining.outcomes.deviations import ConformanceEncoder
 from journeymining.outcomes.encoders import (
     AggregateEncoder,
     ChannelEncoder,
-    FlagEncoder,
+    JourneyEncoder,
     LastStateEncoder,
     LengthEncoder,
     StaticEncoder,
@@ -38,7 +39,8 @@ from .conftest import journeys_of, simulated
 CHURN = OutcomeConfig(event="contract_cancelled", landmark="journey_end", horizon="180 days", scope=["order_placed"])
 
 ENCODERS = [
-    AggregateEncoder(), StaticEncoder(), LastStateEncoder(), LengthEncoder(), ChannelEncoder(), FlagEncoder(),
+    AggregateEncoder(), StaticEncoder(), LastStateEncoder(), LengthEncoder(), ChannelEncoder(),
+    ConformanceEncoder(),
     SequenceEncoder(), subsequences(lengths=(2,)), PeakEndEncoder(),
 ]  # fmt: skip
 
@@ -46,7 +48,7 @@ ENCODERS = [
 @pytest.mark.parametrize("encoder", ENCODERS, ids=lambda encoder: type(encoder).__name__)
 def test_every_column_has_a_name_and_every_journey_a_row(encoder, telecom):
     journeys, flags = telecom
-    journeys = journeys.with_flags(flags)
+    journeys = journeys.with_conformance(flags)
 
     matrix = encoder.fit(journeys[:400]).transform(journeys)
 
@@ -58,7 +60,7 @@ def test_every_column_has_a_name_and_every_journey_a_row(encoder, telecom):
 @pytest.mark.parametrize("encoder", ENCODERS, ids=lambda encoder: type(encoder).__name__)
 def test_a_journey_is_encoded_alike_alone_and_among_others(encoder, telecom):
     journeys, flags = telecom
-    journeys = journeys.with_flags(flags)
+    journeys = journeys.with_conformance(flags)
     encoder.fit(journeys)
 
     whole, alone = encoder.transform(journeys).toarray(), encoder.transform(journeys[[7]]).toarray()
@@ -78,6 +80,45 @@ def test_counts_and_waits_equal_a_plain_count():
 
     assert (row["count activity x"], row["count activity y"], row["events"]) == (2, 1, 3)
     assert (row["duration days"], row["mean wait days"], row["longest wait days"]) == (4, 2, 3)
+
+
+def test_counts_of_random_journeys_equal_a_plain_count():
+    generator = np.random.default_rng(5)
+    rows = [
+        (f"j{journey}", f"c{journey}", f"a{generator.geometric(0.3)}", step, generator.choice(["web", "app", None]))
+        for journey in range(80)
+        for step in range(generator.integers(1, 12))
+    ]
+    journeys = journeys_of(rows)
+    encoder = AggregateEncoder(["channel"], numbers=False).fit(journeys[:60])
+    names = encoder.get_feature_names_out().tolist()
+    matrix = encoder.transform(journeys)
+
+    seen = {journey: set() for journey, *_ in rows}
+    for journey, _, activity, _, _ in rows:
+        seen[journey].add(activity)
+    trained = journeys.journey_id[:60].tolist()
+    often = {f"a{n}" for n in range(50) if sum(f"a{n}" in seen[journey] for journey in trained) >= 5}
+    expected = np.zeros((80, len(names)))
+    for journey, _, activity, _, channel in rows:
+        row = journeys.journey_id.tolist().index(journey)
+        expected[row, names.index(f"count activity {activity if activity in often else '(rare)'}")] += 1
+        if channel is not None:
+            expected[row, names.index(f"count channel {channel}")] += 1
+    counts = [place for place, name in enumerate(names) if name.startswith("count ")]
+    assert {name.removeprefix("count activity ") for name in names if "activity" in name} == often | {"(rare)"}
+    assert 0 < len(often) < len({row[2] for row in rows})
+    assert matrix.toarray()[:, counts].tolist() == expected[:, counts].tolist()
+    assert matrix.has_canonical_format
+
+
+def test_an_encoder_without_a_transform_cannot_be_made():
+    class Half(JourneyEncoder):
+        def fit(self, journeys, y=None):
+            return self
+
+    with pytest.raises(TypeError, match="abstract"):
+        Half()
 
 
 def test_peak_and_end_are_those_of_the_experience_tables():
