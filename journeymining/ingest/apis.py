@@ -8,22 +8,17 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
-
-import pyarrow as pa
+from urllib.parse import urlsplit
 
 from journeymining.exceptions import InputError, MissingDependencyError
-from journeymining.ingest.readers import TEXT
-from journeymining.ingest.remote import CURSOR, Page, before, rank
+from journeymining.ingest.paging import Paged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
-    from journeymining.ingest.remote import ClientCredentials, Cursor, HttpConfig
+    from journeymining.ingest.remote import ClientCredentials, Cursor, HttpConfig, Page
 
-_NEXT = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?')
 LONGEST_PAUSE = 120
 """Seconds."""
 
@@ -49,10 +44,10 @@ class Api:
         except ImportError:
             raise MissingDependencyError.extra("urllib3", "http") from None
         self._urllib3 = urllib3
-        self._url, self._config, self._complain = url, config, complain
+        self._config, self._complain = config, complain
         if not config.paths and len(streams) > 1:
             raise complain(f"say with 'http: paths' where the streams are: {', '.join(streams)}.")
-        self._paths = dict(config.paths) or {streams[0]: ""}
+        self._paged = {stream: self._stream(url, stream) for stream in config.paths or streams}
         retries = urllib3.Retry(
             total=config.attempts - 1,
             status_forcelist=(429, 500, 502, 503, 504),
@@ -65,20 +60,24 @@ class Api:
         self._pool = urllib3.PoolManager(retries=retries, timeout=config.timeout)
         self._token: str | None = None
 
+    def _stream(self, url: str, stream: str) -> Paged:
+        path = self._config.paths[stream].path if self._config.paths else ""
+        return Paged(
+            url, path, self._config.of(stream), lambda message: self._complain(f"stream '{stream}': {message}")
+        )
+
     @property
     def streams(self) -> tuple[str, ...]:
         """Streams that have a path."""
-        return tuple(self._paths)
+        return tuple(self._paged)
 
     def settings(self, stream: str) -> Any:
         """Return what decides which records a stream has."""
-        kept = self._config.model_dump(include={"records", "parameters", "page", "since", "cursor"}, mode="json")
-        return [urlsplit(self._url).hostname, urlsplit(self._url).path, self._paths[stream], kept]
+        return self._paged[stream].settings
 
     def cursor(self, stream: str) -> Cursor:
-        """Return the cursor, the same for all streams."""
-        del stream
-        return self._config
+        """Return the cursor of a stream."""
+        return self._paged[stream].config
 
     def columns(self, stream: str) -> dict[str, str]:
         """Return nothing: only the records tell."""
@@ -87,69 +86,29 @@ class Api:
 
     def pages(self, stream: str, since: str | None, resume: str | None) -> Iterator[Page]:
         """Yield the pages of a stream; an empty page, or one without a next, is the last."""
-        start = self._address(stream, since)
-        where: str | None = _with(resume, self._config.parameters) if resume else start
+        paged = self._paged[stream]
+        where: str | None = paged.again(resume) if resume else paged.start(since)
         seen: set[str] = set()
         while where is not None:
             seen.add(where)
-            answer, headers = self._get(where)
-            records = self._records(answer, stream)
-            after = self._next(where, answer, headers, len(records))
+            answer, headers = self._get(*paged.request(where))
+            records = paged.records(answer, where)
+            after = paged.next(where, answer, headers, len(records))
             if after in seen:
                 if records:
                     raise self._complain(f"stream '{stream}': the pages go in a circle.")
                 after = None
-            # What the job sends along may be secret, and where we are is written down.
-            yield self._page(records, after and _without(after, self._config.parameters))
+            yield paged.page(records, after)
             where = after
 
-    def _address(self, stream: str, since: str | None) -> str:
-        base = self._url.rstrip("/") + "/" + self._paths[stream].lstrip("/") if self._paths[stream] else self._url
-        page = self._config.page
-        extra = dict(self._config.parameters)
-        if since is not None and self._config.since:
-            extra[self._config.since] = before(since, self._config.overlap)
-        if page.by in {"page", "offset"}:
-            extra[self._parameter()] = str(self._first())
-        return _with(base, extra)
-
-    def _parameter(self) -> str:
-        page = self._config.page
-        defaults = {"page": "page", "offset": "offset", "cursor": "cursor"}
-        return page.parameter or defaults[page.by]
-
-    def _first(self) -> int:
-        page = self._config.page
-        return page.first if page.first is not None else int(page.by == "page")
-
-    def _next(self, where: str, answer: Any, headers: Any, count: int) -> str | None:
-        page = self._config.page
-        if page.by == "none" or (page.by in {"page", "offset"} and not count):
-            return None
-        if page.by in {"page", "offset"}:
-            at = int(dict(parse_qsl(urlsplit(where).query))[self._parameter()])
-            return _with(where, {self._parameter(): str(at + (count if page.by == "offset" else 1))})
-        found: Any = _at(answer, page.next) if page.next else None
-        if page.by == "cursor":
-            return _with(where, {self._parameter(): str(found)}) if found not in (None, "") else None
-        if not page.next:
-            match = _NEXT.search(headers.get("Link", ""))
-            found = match[1] if match else None
-        return self._same_host(urljoin(where, str(found))) if found else None
-
-    def _same_host(self, link: str) -> str:
-        # Our token must not be sent to whoever an answer names.
-        if urlsplit(link)[:2] != urlsplit(self._url)[:2]:
-            raise self._complain(f"the next page is on another server ({urlsplit(link).netloc}): not followed.")
-        return link
-
-    def _get(self, where: str) -> tuple[Any, Any]:
+    def _get(self, method: str, where: str, body: Any) -> tuple[Any, Any]:
         errors = self._urllib3.exceptions
+        sent = {} if body is None else {"json": body}
         try:
-            response = self._request("GET", where, headers=self._headers())
+            response = self._request(method, where, headers=self._headers(), **sent)
             if response.status == 401 and self._config.auth.oauth2 and self._token:
                 self._token = None
-                response = self._request("GET", where, headers=self._headers())
+                response = self._request(method, where, headers=self._headers(), **sent)
         except errors.HTTPError as error:
             reason = getattr(error, "reason", None) or error
             raise self._complain(f"the server could not be read ({type(reason).__name__}).") from None
@@ -202,47 +161,3 @@ class Api:
             said = f"answered {response.status}" if response is not None else "could not be read"
             raise self._complain(f"no token from {urlsplit(oauth.token_url).netloc}: it {said}.")
         return token
-
-    def _records(self, answer: Any, stream: str) -> list[Any]:
-        place = self._config.records
-        found = _at(answer, place) if place else answer
-        if not isinstance(found, list):
-            what = f"at '{place}'" if place else "as the answer; say with 'http: records' where it is"
-            raise self._complain(f"stream '{stream}': no list of records {what}.")
-        return found
-
-    def _page(self, records: list[Any], after: str | None) -> Page:
-        lines = [json.dumps(record, ensure_ascii=False, separators=(",", ":")) for record in records]
-        columns = {TEXT: pa.array(lines, pa.string())}
-        largest = None
-        if self._config.cursor:
-            values = [_at(record, self._config.cursor) for record in records]
-            cursors = [None if value is None else str(value) for value in values]
-            columns[CURSOR] = pa.array(cursors, pa.string())
-            largest = max((value for value in cursors if value is not None), key=rank, default=None)
-        return Page(pa.record_batch(columns), largest, after)
-
-
-def _at(node: Any, place: str) -> Any:
-    """Return what is at a dotted place of a JSON value, None where nothing is."""
-    for step in place.split("."):
-        if isinstance(node, list) and step.isdecimal() and int(step) < len(node):
-            node = node[int(step)]
-        elif isinstance(node, dict):
-            node = node.get(step)
-        else:
-            return None
-    return node
-
-
-def _without(url: str, names: Iterable[str]) -> str:
-    parts = urlsplit(url)
-    query = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name not in set(names)]
-    return urlunsplit(parts._replace(query=urlencode(query)))
-
-
-def _with(url: str, parameters: dict[str, str]) -> str:
-    """Return a URL with parameters added or replaced."""
-    parts = urlsplit(url)
-    query = {**dict(parse_qsl(parts.query, keep_blank_values=True)), **parameters}
-    return urlunsplit(parts._replace(query=urlencode(query)))

@@ -88,24 +88,56 @@ class Paging(Strict):
     """Number of the first page (1) or record (0)."""
     next: str | None = None
     """Place of the next address or token in the answer (``paging.next.after``); without it, of links, the header."""
+    more: str | None = None
+    """Place of what is true while there are further pages (``has_more``), where a next one is always named."""
+    last: str | None = None
+    """Place of what is true on the last page (``end_of_stream``), likewise."""
 
 
-class HttpConfig(Cursor):
-    """How an HTTP API gives its records."""
+class Answers(Cursor):
+    """How an HTTP API gives the records of a stream."""
 
-    paths: dict[str, str] = Field(default_factory=dict)
-    """Stream -> path after the URL; without it, a connector of one stream reads the URL itself."""
+    body: dict[str, Any] | None = None
+    """What is asked for, of an API that is asked by POST: the parameters of the page and of ``since`` are then places
+    in it, such as ``paging.pageNumber``."""
     records: str | None = None
-    """Place of the list of records in the answer (``results``); without it the answer is the list."""
+    """Place of the list of records in the answer (``results``); without it the answer is the list, and with ``.`` it is
+    one record."""
     parameters: dict[str, Text] = Field(default_factory=dict)
-    headers: dict[str, SecretStr] = Field(default_factory=dict)
     page: Paging = Paging()
     since: str | None = None
     """Name of the parameter that asks for records from a value of the cursor on."""
+
+
+class PathConfig(Answers):
+    """Where the records of a stream are, and what of its answers differs from those of the other streams."""
+
+    path: str
+
+
+def _as_path(given: Any) -> Any:
+    return {"path": given} if isinstance(given, str) else given
+
+
+class HttpConfig(Answers):
+    """How an HTTP API gives its records."""
+
+    paths: dict[str, Annotated[PathConfig, BeforeValidator(_as_path)]] = Field(default_factory=dict)
+    """Stream -> path after the URL, or ``{path: ..., records: ...}`` where its answers differ; without it, a connector
+    of one stream reads the URL itself."""
+    headers: dict[str, SecretStr] = Field(default_factory=dict)
     auth: Auth = Auth()
     attempts: int = Field(default=6, ge=1, le=20)
     """How often a request is made before the pull gives up (429, 5xx, cut connections), with growing pauses."""
     timeout: float = Field(default=60, gt=0)
+
+    def of(self, stream: str) -> HttpConfig:
+        """Return how the API gives the records of a stream."""
+        own = self.paths.get(stream)
+        if own is None:
+            return self
+        changes = {name: getattr(own, name) for name in own.model_fields_set - {"path"}}
+        return self.model_copy(update=changes | {"parameters": self.parameters | own.parameters})
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections import Counter
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import pyarrow.parquet as pq
@@ -17,6 +14,10 @@ from journeymining.exceptions import InputError, SpecError
 from journeymining.ingest import batches
 from journeymining.ingest.pull import ingest_sources, pull_source
 from journeymining.ingest.sources import SourceConfig
+from journeymining.jobs import pull as pull_job
+from journeymining.jobs import read_job
+
+pytestmark = pytest.mark.usefixtures("impatient")
 
 SIZE = 7
 """Records of a page."""
@@ -38,15 +39,18 @@ class Service:
         self.asked = Counter()
         self.requests = []
         self.trouble = {}  # where -> list of what goes wrong, one per request
+        self.tokens, self.expired = 0, set()
 
     def answer(self, handler):
         parts = urlsplit(handler.path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         self.requests.append((parts.path, query, dict(handler.headers)))
         if parts.path == "/token":
-            body = handler.rfile.read(int(handler.headers["Content-Length"])).decode()
-            self.requests.append(("body", body, {}))
-            return reply(handler, {"access_token": "t-1"})
+            self.requests.append(("body", handler.body, {}))
+            self.tokens += 1
+            return handler.reply({"access_token": f"t-{self.tokens}"})
+        if handler.headers["Authorization"] in self.expired:
+            return handler.reply({}, status=401)
         since = int(query.get("since", 0))
         records = [record for record in self.records if int(record["id"]) >= since]
         way = parts.path.strip("/")
@@ -57,9 +61,9 @@ class Service:
         wrong = self.trouble.get(start, [])
         what = wrong.pop(0) if wrong else None
         if what == "throttle":
-            return reply(handler, {}, status=429, headers={"Retry-After": "0"})
+            return handler.reply({}, status=429, headers={"Retry-After": "0"})
         if isinstance(what, int):
-            return reply(handler, {"error": "secret detail"}, status=what)
+            return handler.reply({"error": "secret detail"}, status=what)
         if what == "repeat":
             start = max(0, start - SIZE)
         page = records[start : start + SIZE]
@@ -67,49 +71,13 @@ class Service:
         more = start + SIZE < len(records)
         link = f"{here}?after={start + SIZE}"
         if way == "link":
-            return reply(handler, page, headers={"Link": f'<{link}>; rel="next"'} if more else {}, cut=what == "cut")
+            return handler.reply(page, headers={"Link": f'<{link}>; rel="next"'} if more else {}, cut=what == "cut")
         body = {"results": page, "paging": {"after": str(start + SIZE), "link": link} if more else {}}
         if what == "elsewhere":
             body["paging"]["link"] = "http://example.org/steal"
         if what == "circle":
             body["paging"]["after"] = str(start)
-        return reply(handler, body, cut=what == "cut")
-
-
-def reply(handler, body, *, status=200, headers=None, cut=False):
-    data = json.dumps(body).encode()
-    handler.send_response(status)
-    for name, value in (headers or {}).items():
-        handler.send_header(name, value)
-    handler.send_header("Content-Length", str(len(data)))
-    handler.end_headers()
-    handler.wfile.write(data[: len(data) // 2] if cut else data)
-    if cut:
-        handler.close_connection = True
-
-
-@contextmanager
-def serving(service):
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self):
-            service.answer(self)
-
-        do_POST = do_GET
-
-        def log_message(self, *given):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+        return handler.reply(body, cut=what == "cut")
 
 
 @pytest.fixture
@@ -118,9 +86,8 @@ def service():
 
 
 @pytest.fixture
-def base(service):
-    with serving(service) as url:
-        yield url
+def base(service, serve):
+    return serve(service.answer)
 
 
 WAYS = {
@@ -157,13 +124,6 @@ def pulled(folder, config, **options):
     events = pq.read_table(folder / "source_events.parquet").to_pylist()
     links = {row["event_id"]: row["value_hash"] for row in pq.read_table(folder / "identifiers.parquet").to_pylist()}
     return sorted(int(links[event["event_id"]].partition(":n")[2]) for event in events)
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch):
-    import urllib3
-
-    monkeypatch.setattr(urllib3.Retry, "get_backoff_time", lambda self: 0)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -284,11 +244,42 @@ def test_secrets_are_sent_and_never_written(tmp_path, service, base, connector, 
         for path, query, head in service.requests
         if path == "/cursor"
     ]
-    assert set(sent) == {("geheim", "geheim", "Bearer t-1")}
+    assert set(sent) == {("geheim", "geheim", f"Bearer t-{pull}") for pull in (1, 2)}
     assert ("body", "grant_type=client_credentials&client_id=me&client_secret=geheim&scope=all", {}) in service.requests
     assert "geheim" not in repr(config)
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"geheim" in path.read_bytes()]
     assert "geheim" not in caplog.text
+
+
+def test_a_token_that_expires_is_fetched_again_and_a_wrong_one_is_said(tmp_path, service, base, connector):
+    auth = {"oauth2": {"token_url": f"{base}/token", "client_id": "me", "client_secret": "geheim"}}
+    service.expired = {"Bearer t-1"}
+
+    assert pulled(tmp_path, source(connector, base, "cursor", auth=auth)) == list(range(30))
+    assert service.tokens == 2
+
+    service.expired = {f"Bearer t-{number}" for number in range(9)}
+    with pytest.raises(InputError, match=r"answered 401 to /cursor\. Are the credentials right"):
+        pull_source("s", source(connector, base, "cursor", auth=auth), raw_dir=tmp_path / "other")
+
+
+def test_a_token_comes_from_the_environment(tmp_path, service, base, connector, monkeypatch):
+    (tmp_path / "job.yaml").write_text(
+        "job: visits\nidentity: {pseudonymise: false}\njourneys: {cut: {gap: 1 day}}\n"
+        f"sources:\n  s:\n    connector: {connector}\n"
+        f"    url: {base}/cursor\n    http:\n      records: results\n"
+        "      page: {by: cursor, parameter: after, next: paging.after}\n      auth: {bearer: '${VISITS_TOKEN}'}\n",
+        encoding="utf-8",
+    )
+    monkeypatch.delenv("VISITS_TOKEN", raising=False)
+    with pytest.raises(SpecError, match="VISITS_TOKEN"):
+        read_job(tmp_path / "job.yaml")
+    monkeypatch.setenv("VISITS_TOKEN", "geheim")
+
+    pull_job(read_job(tmp_path / "job.yaml"), events=tmp_path / "events")
+
+    assert {head["Authorization"] for _, _, head in service.requests} == {"Bearer geheim"}
+    assert not [path for path in tmp_path.rglob("*.*") if path.is_file() and b"geheim" in path.read_bytes()]
 
 
 def test_streams_need_paths(tmp_path, base):
