@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 FORMAT = 2
 MOST_BUCKETS = 1024
+URL = re.compile(r"[A-Za-z][\w+.-]+:/")
+"""The beginning of an address; a single letter before the colon is a drive of Windows."""
 
 Partial = TypeVar("Partial")
 Result = TypeVar("Result")
@@ -241,6 +244,7 @@ def prepare(
     memory_limit: str | None = None,
     threads: int | None = None,
     journeys: pa.Table | None = None,
+    engine: Engine | None = None,
     force: bool = False,
     tell: Callable[[str, int, int], None] | None = None,
 ) -> PreparedLog:
@@ -249,9 +253,11 @@ def prepare(
     Parameters
     ----------
     log : Table, or Parquet file, folder or files; one row per event
-        An event log, see `journeymining.eventlog.schema`. Rows may be in any order.
+        An event log, see `journeymining.eventlog.schema`. Rows may be in any order. With Spark also an address that it
+        reads, such as ``hdfs://host/events``.
     directory : path, default a temporary folder
         Where the prepared log is kept. A temporary one is removed when the log is closed: use it in ``with``.
+        With Spark all executors must see it under the same path.
     buckets : int, default about half a million events each
         A power of two, at most 1024.
     memory_limit : str, default none
@@ -261,6 +267,9 @@ def prepare(
         How many parts of the log, and later buckets, are worked on at a time.
     journeys : Table, one row per journey, optional
         ``journey_id`` and the flags ``open`` and ``left_truncated``; unknown flags are null.
+    engine : Engine, default threads of this machine
+        Where the log is prepared and analysed, see `journeymining.engines.engine.engine_of`. Spark minds its own limits
+        of memory and cores, not ``memory_limit`` and ``threads``.
     force : bool
         Replace a folder that holds something.
     tell : callable, optional
@@ -269,8 +278,8 @@ def prepare(
     Returns
     -------
     PreparedLog
-        Equal buckets, code for code, whatever the order of the rows, the number of files or of threads. Ties in time
-        are broken by source order (events without one last), then event id; how often is in the manifest
+        Equal buckets, code for code, whatever the order of the rows, the number of files or of threads, or the engine.
+        Ties in time are broken by source order (events without one last), then event id; how often is in the manifest
         (``tied``, ``ordered_by_event_id``).
 
     Raises
@@ -291,18 +300,19 @@ def prepare(
     """
     if buckets is not None and (buckets < 1 or buckets > MOST_BUCKETS or buckets & (buckets - 1)):
         raise UsageError(f"buckets is {buckets}; a power of two from 1 to {MOST_BUCKETS} is needed.")
-    source = log if isinstance(log, pa.Table) else _files(log)
+    runs_on = engine or Threads(threads)
+    source = log if isinstance(log, pa.Table) else _files(log, urls=runs_on.name == "spark")
     if directory is not None:
         with whole_folder(directory, force=force) as folder:
-            _write(source, folder, buckets, memory_limit, threads, journeys, tell)
-        return PreparedLog(Path(directory), threads=threads)
+            _write(source, folder, buckets, memory_limit, runs_on, journeys, tell)
+        return PreparedLog(Path(directory), engine=runs_on)
     folder = Path(tempfile.mkdtemp(prefix="journeymining-"))
     try:
-        _write(source, folder, buckets, memory_limit, threads, journeys, tell)
+        _write(source, folder, buckets, memory_limit, runs_on, journeys, tell)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    return PreparedLog(folder, threads=threads, temporary=True)
+    return PreparedLog(folder, engine=runs_on, temporary=True)
 
 
 def example_log() -> pa.Table:
@@ -344,25 +354,44 @@ def write_manifest(folder: Path, dictionaries: dict[str, list[str]], contents: l
 
 
 def _write(
-    source: pa.Table | list[Path],
+    source: pa.Table | Sequence[str | Path],
     folder: Path,
     buckets: int | None,
     memory_limit: str | None,
-    threads: int | None,
+    engine: Engine,
     journeys: pa.Table | None,
     tell: Callable[[str, int, int], None] | None,
 ) -> None:
-    shuffle = Shuffle(source, folder, memory_limit=memory_limit, threads=threads, tell=tell)
-    buckets = buckets or suitable_buckets(shuffle.events)
-    shuffle.partition(buckets)
-    dictionaries = shuffle.dictionaries()
-    write_manifest(folder, dictionaries, shuffle.sort_buckets(buckets, journeys=journeys))
+    if not isinstance(engine, Threads):
+        from journeymining.engines.spark_shuffle import shuffle as shuffle_on_spark
+
+        dictionaries, contents = shuffle_on_spark(source, folder, engine=engine, buckets=buckets, journeys=journeys)
+    else:
+        files = source if isinstance(source, pa.Table) else [Path(file) for file in source]
+        shuffle = Shuffle(files, folder, memory_limit=memory_limit, threads=engine.width, tell=tell)
+        buckets = buckets or suitable_buckets(shuffle.events)
+        shuffle.partition(buckets)
+        dictionaries = shuffle.dictionaries()
+        contents = shuffle.sort_buckets(buckets, journeys=journeys)
+    write_manifest(folder, dictionaries, contents)
 
 
-def _files(log: str | Path | Sequence[str | Path]) -> list[Path]:
-    paths = [Path(log)] if isinstance(log, str | Path) else [Path(path) for path in log]
-    files: list[Path] = []
-    for path in paths:
+def is_url(place: str | Path) -> bool:
+    """Say whether a place is an address, such as ``s3a://bucket/events``, and no path of this machine."""
+    return isinstance(place, str) and URL.match(place) is not None
+
+
+def _files(log: str | Path | Sequence[str | Path], *, urls: bool) -> list[str | Path]:
+    """Return the Parquet files of files and folders; addresses as they are, for an engine that reads them."""
+    paths = [log] if isinstance(log, str | Path) else list(log)
+    files: list[str | Path] = []
+    for place in paths:
+        if is_url(place):
+            if not urls:
+                raise UsageError(f"{place} is an address: only the engine 'spark' reads it, others read files.")
+            files.append(place)
+            continue
+        path = Path(place)
         if not path.exists():
             raise InputError(f"{path} does not exist.")
         files += sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
