@@ -11,7 +11,7 @@ import polars as pl
 from journeymining.discovery.quantiles import summarise_values
 
 if TYPE_CHECKING:
-    from journeymining.engines.prepared_log import Bucket, PreparedLog
+    from journeymining.engines.prepared_log import PreparedLog
 
 
 def directly_follows(log: PreparedLog) -> pd.DataFrame:
@@ -44,17 +44,10 @@ def directly_follows(log: PreparedLog) -> pd.DataFrame:
     """
     width = len(log.activities)
 
-    def waits(bucket: Bucket) -> pl.DataFrame:
-        return _steps(bucket.events, width).select("key", "value")
-
-    def count_journeys(bucket: Bucket) -> pl.DataFrame:
-        # Within a pair, journeys come in order: a new journey is a change of its code.
-        return _steps(bucket.events, width).group_by("key").agg((pl.col("journey").diff() != 0).sum() + 1)
-
-    columns = ["journey", "activity", "time"]
-    summary = summarise_values(log, waits, [0.5, 0.95], columns=columns)
-    journeys = log.run(count_journeys, lambda parts: pl.concat(parts).group_by("key").sum(), columns=columns)
-    summary = summary.join(journeys, on="key").sort(["count", "key"], descending=[True, False])
+    summary = summarise_values(
+        log, lambda bucket: _steps(bucket.events, width), [0.5, 0.95], columns=["journey", "activity", "time"]
+    )
+    summary = summary.sort(["count", "key"], descending=[True, False])
     names = np.array(log.activities, dtype=object)
     keys = summary["key"].to_numpy()
     return pd.DataFrame(
@@ -62,7 +55,7 @@ def directly_follows(log: PreparedLog) -> pd.DataFrame:
             "source": pd.Series(names[keys // width], dtype="str"),
             "target": pd.Series(names[keys % width], dtype="str"),
             "events": summary["count"].to_numpy().astype(np.int64),
-            "journeys": summary["journey"].to_numpy().astype(np.int64),
+            "journeys": summary["journeys"].to_numpy().astype(np.int64),
             "median_wait": summary["q0"].to_numpy() / 1e6,
             "mean_wait": summary["mean"].to_numpy() / 1e6,
             "p95_wait": summary["q1"].to_numpy() / 1e6,
@@ -72,10 +65,9 @@ def directly_follows(log: PreparedLog) -> pd.DataFrame:
 
 def _steps(events: pl.DataFrame, width: int) -> pl.DataFrame:
     """Return one row per event and its successor: the pair as ``key``, ``journey``, and the wait as ``value``."""
-    activity = pl.col("activity").cast(pl.Int64)
-    return events.select(
-        "journey",
-        (activity * width + activity.shift(-1)).alias("key"),
-        (pl.col("time").shift(-1) - pl.col("time")).alias("value"),
-        (pl.col("journey") == pl.col("journey").shift(-1)).alias("same"),
-    ).filter("same")
+    journey, activity, time = (events[name].to_numpy() for name in ("journey", "activity", "time"))
+    same = journey[1:] == journey[:-1]
+    key = activity[:-1].astype(np.int64)
+    key *= width
+    key += activity[1:]
+    return pl.DataFrame({"journey": journey[1:][same], "key": key[same], "value": np.diff(time)[same]})
