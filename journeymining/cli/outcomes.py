@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SHOWN = ["level", "pattern", "n", "rate", "difference", "difference_low", "difference_high", "q", "holdout_n",
          "holdout_difference", "holdout_low", "holdout_high", "verdict"]  # fmt: skip
 
-SECTION = ("silence", "landmark", "horizon", "gap", "window")
+SECTION = ("silence", "landmark", "horizon", "gap", "window", "explain")
 """Options that are keys of the job file's section, besides those that may be repeated."""
 
 
@@ -67,6 +67,14 @@ class _WithScore(click.Command):
 @click.option("--positive", metavar="VALUE", help="Value of the label column that is the outcome.")
 @click.option("--design", metavar="DESIGN", help="Deviations from this designed journey are patterns, too.")
 @click.option("--survival", is_flag=True, help="How long it takes until the event, by variant class, and no model.")
+@click.option(
+    "--method",
+    type=click.Choice(["effects", "posthog"]),
+    default="effects",
+    show_default=True,
+    help="posthog: odds ratios by the formula of PostHog's funnel correlation, with what it leaves out, and no model.",
+)
+@click.option("--explain", is_flag=True, help="SHAP values of the models on held-out journeys (extra explain).")
 @click.option("--attribution", metavar="ACTIVITY", help="What journeys to this activity passed, by six rules.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the bootstrap and of the inner split.")
 @click.option("--top", type=click.IntRange(1), default=15, show_default=True, help="How many effects are shown.")
@@ -81,6 +89,7 @@ def command(
     seed: int,
     attribution: str | None,
     survival: bool,
+    method: str,
     design: str | None,
     label_column: str | None,
     positive: str | None,
@@ -99,7 +108,7 @@ def command(
 
     section = {key: question.pop(key) for key in (*SECTION, "mask", "scope", "event")}
     section["allow_proxies"] = question.pop("allow_proxy")
-    _check_question(section, label_column, positive, attribution, survival=survival)
+    _check_question(section, label_column, positive, attribution, survival=survival, posthog=method == "posthog")
     if out is not None:
         refuse_occupied(out, force=force)
     table = read_log(**question)
@@ -112,11 +121,16 @@ def command(
         tables, counts = _until(section, table, name, design, seed)
         settings = {"survival": name, **_stated(section)}
         emit(tables["survival"].head(top), format)
+    elif method == "posthog":
+        name = name or _name(section)
+        tables, counts = _correlated(section, table, name, design, seed)
+        settings = {"posthog": name, **_stated(section)}
+        emit(tables["posthog_correlation"].head(top), format)
     else:
         if label_column is not None:
-            result = _labelled(table, label_column, str(positive), name, seed)
+            result = _labelled(table, label_column, str(positive), name, seed, explain=section["explain"])
         else:
-            name = name or (section["event"][0] if section["event"] else "silence")
+            name = name or _name(section)
             result = _linked(section, table, name, design, seed)
         _show(result, top, format)
         tables, settings = {}, {"outcome": result.card["outcome"], **result.card["question"]}
@@ -145,21 +159,31 @@ def _check_question(
     attribution: str | None,
     *,
     survival: bool,
+    posthog: bool,
 ) -> None:
     """Raise UsageError unless exactly one thing is asked."""
     from journeymining.exceptions import UsageError
 
     asked = bool(section["event"] or section["silence"])
     if attribution is not None:
-        if asked or label_column is not None or survival:
+        if asked or label_column is not None or survival or posthog or section["explain"]:
             raise UsageError("--attribution stands alone: it shares credit and links no outcome.")
         return
     if (label_column is None) == (not asked):
         raise UsageError("Say what the outcome is: --event ACTIVITY, --silence, or --label-column with --positive.")
     if label_column is not None and positive is None:
         raise UsageError("Say which value of the label column is the outcome: --positive VALUE.")
+    if posthog and (survival or label_column is not None):
+        raise UsageError("--method posthog compares customers with and without an --event or --silence, nothing else.")
+    if section["explain"] and (survival or posthog):
+        raise UsageError("--explain is about a model; --survival and --method posthog fit none.")
     if survival and not section["event"]:
         raise UsageError("--survival needs --event ACTIVITY: how long it takes until what?")
+
+
+def _name(section: Mapping[str, Any]) -> str:
+    """Return what the outcome is called where nobody said it."""
+    return str(section["event"][0]) if section["event"] else "silence"
 
 
 def _stated(section: Mapping[str, Any]) -> dict[str, Any]:
@@ -216,6 +240,27 @@ def _until(
     return {"survival": found.comparison, "survival_curves": found.curves}, found.counts
 
 
+def _correlated(
+    section: Mapping[str, Any], table: pa.Table, name: str, design: str | None, seed: int
+) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
+    from journeymining.engines.prepared_log import prepare
+    from journeymining.outcomes.correlation import posthog_correlation
+    from journeymining.outcomes.deviations import with_deviations
+    from journeymining.outcomes.journey_frame import journeys_for_outcomes
+    from journeymining.outcomes.labels import link
+
+    config, in_scope = _config(section), None
+    with prepare(table) as prepared:
+        journeys = journeys_for_outcomes(prepared)
+        deviations = deviations_from(design, prepared, seed)
+    if deviations is not None:
+        journeys, in_scope = with_deviations(journeys, deviations)
+    linked = link(name, config, journeys, in_scope=in_scope)
+    click.echo(linked.definition, err=True)
+    click.echo("Odds ratios as PostHog gives them say nothing of length, order or chance alone: see q.", err=True)
+    return {"posthog_correlation": posthog_correlation(linked.journeys, linked.label)}, linked.counts
+
+
 def _attributed(table: pa.Table, event: str) -> dict[str, pd.DataFrame]:
     from journeymining.outcomes.attribution import attribution_of_event
     from journeymining.outcomes.journey_frame import journeys_from_events
@@ -225,7 +270,9 @@ def _attributed(table: pa.Table, event: str) -> dict[str, pd.DataFrame]:
     return {"attribution": credit}
 
 
-def _labelled(table: pa.Table, column: str, positive: str, name: str | None, seed: int) -> OutcomeResult:
+def _labelled(
+    table: pa.Table, column: str, positive: str, name: str | None, seed: int, *, explain: bool
+) -> OutcomeResult:
     from journeymining.eventlog.schema import REQUIRED
     from journeymining.exceptions import InputError
     from journeymining.outcomes.journey_frame import journeys_from_events
@@ -236,7 +283,8 @@ def _labelled(table: pa.Table, column: str, positive: str, name: str | None, see
     kept = [one for one in table.column_names if one not in REQUIRED.names and one != "source_order"]
     journeys = journeys_from_events(table, attributes=kept)
     question = {"label_column": column, "positive": positive}
-    return analyse_labelled(link_labels(journeys, column, positive, name=name), question=question, seed=seed)
+    linked = link_labels(journeys, column, positive, name=name)
+    return analyse_labelled(linked, question=question, explain=explain, seed=seed)
 
 
 def _show(result: OutcomeResult, top: int, format: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from journeymining import __version__
+from journeymining.outcomes.audit import LEAST, auditable
 from journeymining.outcomes.shap_values import shap_summary
 from journeymining.outcomes.variants import support_report
 from journeymining.proportions import wilson
@@ -120,6 +121,10 @@ def _warnings(linked: LinkedOutcome, split: Split, modelled: Modelled, suspects:
         found.append(f"More journeys are not observed long enough ({linked.counts['censored']}) than are.")
     if modelled.figures[0].brier_skill <= 0:
         found.append("The probabilities are no better than the overall rate for everybody: use the ranking only.")
+    if not auditable(linked):
+        found.append(
+            f"Nothing was looked for that gives the outcome away: fewer than {LEAST} journeys have the rarer outcome."
+        )
     if len(suspects):
         found.append("In the features although it may give the outcome away: " + ", ".join(suspects["feature"]) + ".")
     return found

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from journeymining.exceptions import UsageError
 from journeymining.outcomes.adjustment import Adjusted, adjusted_difference
+from journeymining.outcomes.correlation import posthog_correlation
 from journeymining.outcomes.variants import memberships
 from journeymining.proportions import (
     benjamini_hochberg,
@@ -55,6 +57,7 @@ def effects(
     least: int = 30,
     min_support: float = 0.02,
     adjust: int = 60,
+    method: Literal["held_out", "posthog"] = "held_out",
     seed: int = 0,
 ) -> pd.DataFrame:
     """Compare, for every pattern, the journeys with it to those without it.
@@ -72,6 +75,9 @@ def effects(
         Journeys that must have a pattern, and as many that must not, on the training side.
     adjust : int
         How many patterns get an adjusted difference: all deviations, then those with the smallest p.
+    method : "held_out" or "posthog"
+        ``posthog`` gives the odds ratios of PostHog's funnel correlation instead, over all journeys with a label: see
+        `journeymining.outcomes.correlation.posthog_correlation` for its columns.
     seed : int
         Deals customers to the folds of the adjustment.
 
@@ -91,6 +97,10 @@ def effects(
         ``verdict`` is *claimed* only if q < .05, the held-out interval excludes 0 on the same side, and so does the
         adjusted one where half of the journeys or more are comparable.
     """
+    if method == "posthog":
+        return posthog_correlation(linked.journeys, linked.label)
+    if method != "held_out":
+        raise UsageError(f"Unknown method '{method}'. Allowed: held_out, posthog.")
     table = memberships(linked.journeys, split.train, least=least, min_support=min_support)
     customers = pd.factorize(linked.journeys.customer_id)[0]
     rows = [_compare(table, place, linked, split, customers) for place in range(len(table))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from journeymining.cli.outcomes import command
-from journeymining.exceptions import InputError, UsageError
+from journeymining.exceptions import InputError, MissingDependencyError, UsageError
 
 
 @pytest.fixture(scope="module")
@@ -207,3 +208,65 @@ def test_two_questions_at_once_are_refused(arguments, message, log):
 def test_both_commands_tell_how_they_are_used():
     assert "Usage: command [OPTIONS] LOG" in run("--help").stdout
     assert "score [OPTIONS] MODEL LOG" in run("score", "--help").stdout
+
+
+def test_odds_ratios_of_posthog_are_those_of_a_plain_count(log, tmp_path):
+    result = run(log, *ASKED, "--method", "posthog", "--format", "csv", "--out", tmp_path / "out")
+
+    events = pd.read_csv(log)
+    left = set(events.loc[events["activity"] == "cancel", "customer_id"])
+    called = set(events.loc[events["activity"] == "call", "customer_id"])
+    everyone = {f"c{i}" for i in range(300)}
+    s, f = len(called & left), len(called - left)
+    odds = (s + 1) * (len(everyone - left) - f + 1) / ((len(left) - s + 1) * (f + 1))
+    table = pd.read_csv(io.StringIO(result.stdout)).set_index("event")
+    written = pd.read_csv(tmp_path / "out/posthog_correlation.csv")
+    assert table.loc["call", "odds_ratio"] == pytest.approx(odds)
+    assert table.loc["call", ["success_count", "failure_count"]].tolist() == [s, f]
+    assert written["event"].tolist() == table.index.tolist()
+    assert "say nothing of length" in result.stderr
+
+
+def test_shap_values_are_written_if_asked(log, tmp_path):
+    pytest.importorskip("shap")
+
+    run(log, *ASKED, "--explain", "--out", tmp_path / "out")
+
+    card = json.loads((tmp_path / "out/model_card.json").read_text(encoding="utf-8"))
+    table = pd.read_parquet(tmp_path / "out/shap_values.parquet")
+    assert [one["model"] for one in card["shap"]] == ["logistic regression", "gradient boosting"]
+    assert len(table) == card["split"]["test"] == card["shap"][0]["journeys"]
+    assert card["question"]["explain"] is True
+
+
+def test_without_the_extra_the_error_names_it(log, monkeypatch):
+    monkeypatch.setitem(sys.modules, "shap", None)
+
+    with pytest.raises(MissingDependencyError, match=r"journeymining\[explain\]"):
+        run(log, *ASKED, "--explain")
+
+
+@pytest.fixture
+def leaking(log, tmp_path):
+    """Write the log with a form, the day after delivery, that everybody who cancels fills in."""
+    events = pd.read_csv(log)
+    left = events.loc[events["activity"] == "cancel", "customer_id"]
+    form = events[(events["activity"] == "deliver") & events["customer_id"].isin(left)].assign(activity="exit_form")
+    form["timestamp"] = (pd.to_datetime(form["timestamp"], format="ISO8601") + pd.Timedelta(days=1)).astype(str)
+    pd.concat([events, form]).to_csv(tmp_path / "leaking.csv", index=False)
+    return tmp_path / "leaking.csv"
+
+
+def test_a_proxy_is_refused_unless_it_is_allowed_by_name_and_the_card_keeps_that(leaking, tmp_path):
+    with pytest.raises(InputError, match=r"features give it away: exit_form.*--allow-proxy"):
+        run(leaking, *ASKED)
+    with pytest.raises(InputError, match="features give it away"):
+        run(leaking, *ASKED, "--allow-proxy", "something_else")
+    named = ["exit_form", "last activity deliver", "count channel post", "duration days"]
+
+    run(leaking, *ASKED, *(word for name in named for word in ("--allow-proxy", name)), "--out", tmp_path / "out")
+
+    card = json.loads((tmp_path / "out/model_card.json").read_text(encoding="utf-8"))
+    assert card["question"]["allow_proxies"] == named
+    assert {one["feature"]: one["allowed"] for one in card["audit"]}["exit_form"] is True
+    assert any("may give the outcome away: exit_form" in text for text in card["warnings"])

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from journeymining.exceptions import UsageError
 from journeymining.outcomes.config import OutcomeConfig
 from journeymining.outcomes.correlation import posthog_correlation
 from journeymining.outcomes.deviations import with_deviations
@@ -197,3 +198,29 @@ def test_posthog_correlation_equals_its_worked_number():
     assert table.loc["seen", "correlation_type"] == "success"
     assert table.loc["other", "odds_ratio"] == pytest.approx(1 / 11)
     assert table.loc["seen", ["success_count", "failure_count"]].tolist() == [5, 1]
+
+
+def test_the_correlation_of_posthog_has_its_floor_its_top_and_its_warning():
+    rows = [(f"c{i:03d}", f"c{i:03d}", f"a{i % 12}", 0) for i in range(120)]
+    rows += [(f"c{i:03d}", f"c{i:03d}", "twice", 1) for i in range(2)]  # 2 of 120 customers: less than 2 %
+    rows += [(f"c{i:03d}", f"c{i:03d}", "thrice", 1) for i in range(3)]  # 3 of 120 are more than 2 %
+    journeys = journeys_of(rows)
+
+    skewed, even = (posthog_correlation(journeys, (np.arange(120) < n).astype(np.int8)) for n in (10, 11))
+
+    assert {"twice", "thrice"} & set(skewed["event"]) == {"thrice"}
+    assert skewed["skewed"].all()  # 110 to 10 is more than ten to one
+    assert not even["skewed"].any()
+    assert skewed.groupby("correlation_type").size().max() == 10
+    assert len(posthog_correlation(journeys, (np.arange(120) < 10).astype(np.int8), top=1)) == 2
+
+
+def test_effects_by_the_method_of_posthog_are_its_odds_ratios():
+    linked = link("churn", CHURN, journeys_from_events(simulated(300)[0]))
+    split = split_outcome(linked)
+
+    table = effects(linked, split, method="posthog")
+
+    pd.testing.assert_frame_equal(table, posthog_correlation(linked.journeys, linked.label))
+    with pytest.raises(UsageError, match="Allowed: held_out, posthog"):
+        effects(linked, split, method="amplitude")

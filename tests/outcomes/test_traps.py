@@ -84,6 +84,24 @@ def test_an_activity_of_both_outcomes_is_no_proxy(telecom):
     assert audit(link("churn", CHURN, telecom[0])).empty
 
 
+def test_two_journeys_of_an_outcome_prove_no_proxy_and_ten_do():
+    rows = [(f"j{i}", f"c{i}", "order", i / 100) for i in range(40)]
+    rows += [(f"j{i}", f"c{i}", "form", 1 + i / 100) for i in range(10)]
+
+    def found(outcomes):
+        left = [(f"x{i}", f"c{i}", "left", 3) for i in range(outcomes)]
+        journeys = journeys_of([*rows, *left, ("end", "end", "ping", 99)])
+        question = {"landmark": "journey_end", "horizon": "9 days", "gap": "0 days", "mask": ["left", "ping"]}
+        linked = link_outcome(journeys, occurrences_in_log(journeys, ["left"]), **question)
+        assert linked.counts["positives"] == outcomes
+        return audit(linked)
+
+    assert found(2).empty
+    assert found(9).empty
+    assert found(10)["feature"].tolist()[0] == "form"
+    assert "occurs only in journeys with the outcome" in found(10)["reason"].iloc[0]
+
+
 # T3: the label lies in the future of the training period
 
 
