@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
-from journeymining.engines.columns import CODED, EVENTS, FLAGS, JOURNEYS, NUMBERS, ROWS
+from journeymining.engines.columns import CODED, EVENTS, FLAGS, IDS, JOURNEYS, NUMBERS, ROWS
 from journeymining.exceptions import InputError
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def write_bucket(rows: pl.DataFrame, target: Path, *, flags: pl.DataFrame | None
     values = rows.select(name for name in EVENTS if name not in ("journey", "event_id"))
     # One column after the other, so that only one unsorted copy is held.
     events = pl.DataFrame([journey_column, *(column.gather(place) for column in values.get_columns())])
-    ids = rows.select(pl.col("event_id").gather(place))
+    ids = rows.select(pl.col(name).cast(kind).gather(place) for name, kind in IDS.items())
     ends = np.r_[starts[1:], len(journey)] - 1 if len(starts) else starts
     journeys = pl.DataFrame(
         {

@@ -28,6 +28,9 @@ EVENTS: Final = {"journey": pl.Int32, "time": pl.Int64, **CODED, **NUMBERS, "eve
 """What is known of an event; ``journey`` counts from 0 in its bucket, ``time`` is microseconds UTC. All but the id are
 in ``events.parquet``; the same row of ``ids.parquet`` is the id, kept apart because no count needs it."""
 
+IDS: Final = {"event_id": pl.String, "source_order": pl.Int64}
+"""A row of ``ids.parquet``: the id of the event, and the order its source gave it, by which ties were broken."""
+
 ROWS: Final = {
     "journey_id": pl.String,
     "customer_id": pl.String,

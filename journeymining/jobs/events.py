@@ -17,6 +17,8 @@ import pyarrow.parquet as pq
 
 from journeymining import __version__
 from journeymining.engines.prepared_log import PreparedLog, prepare
+from journeymining.engines.updating import update
+from journeymining.exceptions import InputError
 from journeymining.identity.changes import customer_changes, customers_version
 from journeymining.identity.stitching import stitch
 from journeymining.ingest.batches import read_state
@@ -25,6 +27,7 @@ from journeymining.ingest.pull import ingest_sources, open_source, pull_source
 from journeymining.jobs.manifest import Manifest, describe_inputs, digest_of, write_json
 from journeymining.jobs.store import Store
 from journeymining.journeys.event_log import make_event_log
+from journeymining.journeys.recutting import CHANGED, LastCut
 from journeymining.writing import whole_file
 
 if TYPE_CHECKING:
@@ -78,6 +81,7 @@ class Builder:
                 # A step that is done again unmakes the ones after it, by their digests; its own note comes last.
                 counts = do()
                 self.store.note(name, self.digest, counts)
+                account.again = counts.get("again")
             account.rows_in, account.rows_out = counts["rows_in"], counts["rows_out"]
             account.left_out = counts["left_out"]
         return counts
@@ -228,7 +232,8 @@ def cut_journeys(builder: Builder) -> dict[str, Any]:
             last=builder.store.folder,
             memory_limit=builder.memory_limit,
         )
-        return counts | {"rows_in": counts["events_in"], "rows_out": counts["events"]}
+        again = {"customers": counts["cut_again"], "of": counts["customers"]}
+        return counts | {"rows_in": counts["events_in"], "rows_out": counts["events"], "again": again}
 
     return builder.step("cut", "Cutting journeys", settings, CUT, do)
 
@@ -238,23 +243,40 @@ def prepare_log(builder: Builder) -> PreparedLog:
     store = builder.store
 
     def do() -> dict[str, Any]:
-        log = prepare(
-            store.path("events.parquet"),
-            store.path("prepared"),
-            memory_limit=builder.memory_limit,
-            journeys=pq.read_table(store.path("journeys.parquet")),
-            force=True,
-        )
+        marks = pq.read_table(store.path("journeys.parquet"))
+        events, folder, limit = store.path("events.parquet"), store.path("prepared"), builder.memory_limit
+        cut = LastCut(store.folder / "cut", events, store.path("journeys.parquet")).state()
+        previous, changed = None if builder.full_refresh else _previous_log(builder, cut), None
+        if previous is None:
+            log = prepare(events, folder, memory_limit=limit, journeys=marks, force=True)
+        else:
+            changed = pq.read_table(store.path("cut") / CHANGED)["journey_id"].to_pylist()
+            log = update(previous, events, changed, folder, journeys=marks, memory_limit=limit)
         return {
             "rows_in": log.event_count,
             "rows_out": log.event_count,
             "left_out": {},
             "tied": log.manifest["tied"],
             "ordered_by_event_id": log.manifest["ordered_by_event_id"],
+            "version": cut.get("version"),
+            "digest": log.manifest["digest"],
+            "again": {"journeys": log.journey_count if changed is None else len(changed), "of": log.journey_count},
         }
 
     builder.step("prepare", "Preparing the log", {}, PREPARED, do)
     return PreparedLog.open(store.path("prepared"))
+
+
+def _previous_log(builder: Builder, cut: dict[str, Any]) -> PreparedLog | None:
+    """Return the prepared log of the event log that the last cut began with, if that is what is there."""
+    noted, folder = builder.store.last("prepare"), builder.store.path("prepared")
+    if not noted or not cut or noted.get("version") != cut["since"] or cut["since"] is None:
+        return None
+    try:
+        previous = PreparedLog.open(folder)
+    except InputError:
+        return None
+    return previous if previous.manifest["digest"] == noted["digest"] else None
 
 
 def surveys_of_customers(store: Store) -> pd.DataFrame:

@@ -28,6 +28,8 @@ class Step:
     left_out: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     reused: bool = False
+    again: dict[str, int] | None = None
+    """How much of it was done again, and of how much, where a step takes what has not changed from its last time."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the step as it stands in manifest.json; reasons that concern no row are left away."""
@@ -38,6 +40,7 @@ class Step:
             "left_out": {reason: rows for reason, rows in sorted(self.left_out.items()) if rows},
             "seconds": round(self.seconds, 3),
             "reused": self.reused,
+            **({} if self.again is None else {"again": self.again}),
         }
 
 

@@ -33,7 +33,11 @@ class Store:
         note = self._notes().get(step)
         if note is None or note["digest"] != digest or not all(self.path(name).exists() for name in files):
             return None
-        counts: dict[str, Any] = note["counts"]
+        return self.last(step)
+
+    def last(self, step: str) -> dict[str, Any]:
+        """Return what a step counted when it was last done, with whatever input; empty if it never was."""
+        counts: dict[str, Any] = self._notes().get(step, {"counts": {}})["counts"]
         return counts
 
     def note(self, step: str, digest: str, counts: dict[str, Any]) -> None:

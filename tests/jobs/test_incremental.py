@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pyarrow.parquet as pq
 import pytest
 
-from journeymining.jobs import read_job
+from journeymining.jobs import read_job, run
 from journeymining.jobs.events import Builder, cut_journeys, pull_events, stitch_customers
 from journeymining.jobs.manifest import Manifest
 from journeymining.jobs.store import Store
@@ -100,3 +100,54 @@ def test_nothing_new_is_not_stitched_again_and_keeps_its_version(built):
 
     assert all(step.reused for step in manifest.steps)
     assert first == second
+
+
+LINES = [
+    "time,activity,channel,account,cookie",
+    *(
+        f"2026-0{1 + day // 28}-{1 + day % 28:02d}T{hour:02d}:00:00Z,{activity},{channel},{account},{cookie}"
+        for day, hour, activity, channel, account, cookie in [
+            (day, (7 * day + 3 * one) % 24, ["look", "order", "pay", "call"][(day * one) % 4], "web", *who)
+            for day in range(60)
+            for one, who in enumerate(
+                [(f"A{day % 13}", ""), (f"B{day % 7}", f"k{day % 7}"), ("", f"k{day % 5}"), (f"N{day % 9}", "")]
+            )
+        ]
+    ),
+]
+
+
+HISTORY = ("manifest.json", "quality.json", "report.html")
+
+
+def results(folder):
+    """Return all results and what the account says of them; not when they were made, nor what was different before."""
+    named = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    found = {name: path.read_bytes() for name, path in named.items() if name not in HISTORY}
+    quality = json.loads(named["quality.json"].read_text(encoding="utf-8"))
+    found["quality.json"] = quality | {"identity": quality["identity"] | {"changes": None}}
+    manifest = json.loads(named["manifest.json"].read_text(encoding="utf-8"))
+    steps = [{key: step[key] for key in ("name", "rows_in", "rows_out", "left_out")} for step in manifest["steps"]]
+    return found, manifest["counts"], manifest["scope"], steps
+
+
+def test_a_run_after_one_more_day_is_a_run_of_everything(tmp_path):
+    (tmp_path / "job.yaml").write_text(JOB, encoding="utf-8")
+    late = "2026-01-03T02:00:00Z,order,phone,N8,"
+    for day, rows in enumerate([LINES[:180], LINES[:185], [*LINES[:190], late], LINES]):
+        (tmp_path / "shop.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+        job = read_job(tmp_path / "job.yaml")
+        run(job, events=tmp_path / "kept", out=tmp_path / "out", key=KEY, force=True)
+        run(job, events=tmp_path / f"fresh{day}", out=tmp_path / f"fresh_out{day}", key=KEY)
+
+        changed, *account = results(tmp_path / "out")
+        fresh, *fresh_account = results(tmp_path / f"fresh_out{day}")
+        assert account == fresh_account
+        assert changed.keys() == fresh.keys()
+        assert [name for name in changed if changed[name] != fresh[name]] == []
+        steps = {step["name"]: step for step in json.loads((tmp_path / "out" / "manifest.json").read_text())["steps"]}
+        for name, kind in (("cut", "customers"), ("prepare", "journeys")):
+            again = steps[name]["again"]
+            assert 0 < again[kind] <= again["of"]
+            # Day by day a few have something new; at first, and when a third is new, most.
+            assert (again[kind] < again["of"] / 2) == (day in (1, 2)), (day, name)
