@@ -10,11 +10,12 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from journeymining.conformance.kernel import align_sorted, common_prefixes
+from journeymining.conformance.kernel import align_sorted, gathered, sorted_paths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +30,7 @@ BOTH, LOG, MODEL = 0, 1, 2
 
 ROW_BYTES = 2_000_000_000
 
-WORK_OF_A_THREAD = 1_000_000
+WORK_OF_A_THREAD = 100_000
 """States times symbols from which a thread of its own takes less time than it takes to start."""
 
 
@@ -149,87 +150,66 @@ def align(
             nothing, nothing, nothing, np.zeros(1, dtype=np.int64), np.zeros(0, np.int8), nothing, nothing
         )
     open_ends = np.zeros(len(paths), dtype=np.bool_) if unfinished is None else unfinished
-    pieces: list[list[int]] = []
+    lengths = np.fromiter(map(len, paths), dtype=np.int64, count=len(paths))
+    offsets, symbols = np.append(0, np.cumsum(lengths)), np.concatenate(paths, dtype=np.int32)
+    pieces: list[NDArray[np.int64]] = []
     results: list[tuple[NDArray[np.int32], ...]] = []
     for ends_anywhere in (False, True):
-        chosen = np.flatnonzero(open_ends == ends_anywhere).tolist()
-        if not chosen:
+        chosen = np.flatnonzero(open_ends == ends_anywhere)
+        if not len(chosen):
             continue
         # Every event alone costs a little more where a path may stop anywhere, so that as many as can be are matched.
-        scale = 1 + max(len(paths[one]) for one in chosen) if ends_anywhere else 1
+        scale = 1 + int(lengths[chosen].max()) if ends_anywhere else 1
         scaled = Costs(costs.log * scale + (scale > 1), costs.model * scale, costs.both * scale)
+        events = np.array([symbol_labels, scaled.log, scaled.both], dtype=np.int32)
         model = _model(graph, transition_labels, scaled)
-        # Big-endian bytes sort as the symbols do, so that paths with a common beginning are neighbours.
-        order = sorted(chosen, key=lambda one: paths[one].astype(">i4").tobytes())
+        sweep = partial(align_sorted, *model, events, symbols, offsets)
         # More than one block only where it pays: rows are not shared across blocks.
-        work = graph.states * sum(len(paths[one]) for one in chosen)
-        blocks = max(1, min(threads or os.cpu_count() or 1, len(order) // 50, work // WORK_OF_A_THREAD))
-        parts = [part.tolist() for part in np.array_split(np.array(order), blocks)]
-        run = partial(_run, paths=paths, model=model, symbol_labels=symbol_labels, costs=scaled, open_end=ends_anywhere)
+        work = graph.states * int(lengths[chosen].sum())
+        blocks = max(1, min(threads or os.cpu_count() or 1, len(chosen) // 50, work // WORK_OF_A_THREAD))
+        order = sorted_paths(symbols, offsets, chosen)
         if blocks == 1:
-            found = [run(parts[0])]
+            parts, found = [order], [sweep(order, ends_anywhere)]
         else:
+            parts = np.array_split(order, blocks)
             with ThreadPoolExecutor(blocks) as pool:
-                found = list(pool.map(run, parts))
+                found = list(pool.map(sweep, parts, repeat(ends_anywhere)))
         pieces += parts
         results += [(cost // scale, *rest) for cost, *rest in found]
-    return _in_given_order(pieces, results, len(paths))
+    return _in_given_order(pieces, results)
 
 
-def _run(
-    piece: list[int],
-    *,
-    paths: Sequence[NDArray[np.int32]],
-    model: tuple[NDArray[np.int32], ...],
-    symbol_labels: NDArray[np.int32],
-    costs: Costs,
-    open_end: bool,
-) -> tuple[NDArray[np.int32], ...]:
-    """Align sorted paths in one sweep."""
-    offsets = np.concatenate([[0], np.cumsum([len(paths[one]) for one in piece])]).astype(np.int64)
-    symbols = np.concatenate([paths[one] for one in piece]).astype(np.int32)
-    shared = common_prefixes(symbols, offsets)
-    result: tuple[NDArray[np.int32], ...] = align_sorted(
-        *model, symbol_labels, costs.log, costs.both, symbols, offsets, shared, np.full(len(piece), open_end)
-    )
-    return result
-
-
-def _model(graph: ReachabilityGraph, labels: NDArray[np.int32], costs: Costs) -> tuple[NDArray[np.int32], ...]:
-    """Return the graph three times, as the sweep reads it: by source, by target and by label."""
+def _model(graph: ReachabilityGraph, labels: NDArray[np.int32], costs: Costs) -> tuple[NDArray[Any], ...]:
+    """Return the graph as the sweep reads it: moves by source, by target and by label, and the states to end in."""
     states = np.arange(graph.states + 1)
     label = labels[graph.transition]
     by_label = np.lexsort((graph.transition, graph.source, label))
     by_target = np.lexsort((graph.source, graph.transition, graph.target))
-    cost = costs.model[graph.transition].astype(np.int32)
+    cost = costs.model[graph.transition]
     highest = int(labels.max(initial=-1))
+    behind = np.array([graph.source, cost, label, graph.transition], dtype=np.int32)[:, by_target]
     return (
-        np.searchsorted(graph.source, states).astype(np.int64),
-        graph.target,
-        cost,
-        np.searchsorted(graph.target[by_target], states).astype(np.int64),
-        graph.source[by_target],
-        cost[by_target],
-        label[by_target].astype(np.int32),
-        graph.transition[by_target],
-        np.searchsorted(label[by_label], np.arange(highest + 2)).astype(np.int64),
-        graph.source[by_label],
-        graph.target[by_label],
+        np.searchsorted(graph.source, states),
+        np.array([graph.target, cost], dtype=np.int32),
+        np.searchsorted(graph.target[by_target], states),
+        np.ascontiguousarray(behind),
+        np.searchsorted(label[by_label], np.arange(highest + 2)),
+        np.array([graph.source[by_label], graph.target[by_label]], dtype=np.int32),
         graph.finals,
     )
 
 
-def _in_given_order(pieces: list[list[int]], results: list[tuple[NDArray[np.int32], ...]], number: int) -> Alignments:
+def _in_given_order(pieces: list[NDArray[np.int64]], results: list[tuple[NDArray[np.int32], ...]]) -> Alignments:
     """Put the results of sorted blocks back into the order of the paths."""
-    place = np.empty(number, dtype=np.int64)
-    place[np.concatenate(pieces)] = np.arange(number)
-    cost, state, lengths = (np.concatenate([result[column] for result in results])[place] for column in range(3))
-    sorted_lengths = np.concatenate([result[2] for result in results]).astype(np.int64)
-    starts = np.concatenate([[0], np.cumsum(sorted_lengths)])[:-1]
-    offsets = np.concatenate([[0], np.cumsum(lengths.astype(np.int64))])
-    take = np.repeat(starts[place] - offsets[:-1], lengths) + np.arange(offsets[-1])
-    kind, position, transition = (np.concatenate([result[column] for result in results])[take] for column in (3, 4, 5))
-    return Alignments(cost, cost.copy(), state, offsets, kind.astype(np.int8), position, transition)
+    columns = results[0] if len(results) == 1 else tuple(map(np.concatenate, zip(*results, strict=True)))
+    cost, state, number, kind, position, transition = columns
+    sorted_paths = np.concatenate(pieces)
+    place = np.empty(len(sorted_paths), dtype=np.int64)
+    place[sorted_paths] = np.arange(len(sorted_paths))
+    starts = np.cumsum(number, dtype=np.int64) - number
+    offsets = np.concatenate([[0], np.cumsum(number[place], dtype=np.int64)])
+    moves = gathered(place, starts, number, offsets, kind, position, transition)
+    return Alignments(cost[place], cost[place], state[place], offsets, *moves)
 
 
 def rows_fit(graph: ReachabilityGraph, longest: int) -> bool:

@@ -298,8 +298,7 @@ def test_costs_of_touchpoints_are_used():
     costs = Costs(np.array([1, 5, 1], dtype=np.int32), np.array([1, 7], dtype=np.int32), np.zeros(3, dtype=np.int32))
 
     assert aligned(net, [("a", "b", "b")], costs=None).cost.tolist() == [1]
-    assert aligned(net, [("a", "b", "c")], costs=costs).cost.tolist() == [1]
-    assert aligned(net, [("a",)], costs=costs).cost.tolist() == [7]
+    assert aligned(net, [("a", "b", "c"), ("a",), ("a", "b", "b")], costs=costs).cost.tolist() == [1, 7, 5]
 
 
 def test_events_are_matched_as_early_as_they_can_be():
