@@ -9,6 +9,7 @@ import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -25,6 +26,8 @@ from journeymining.exceptions import EmptyLogError, InputError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
+
+    import duckdb
 
     Tell = Callable[[str, int, int], None]
 
@@ -55,12 +58,19 @@ def bucket_of(journey_id: str, buckets: int) -> int:
 
 def buckets_of(journey_ids: pl.Series, buckets: int) -> np.ndarray:
     """Return the bucket of every journey, see `bucket_of`."""
-    with connect() as database:
-        database.execute("SET threads = 1")
+    with _database().cursor() as database:
         database.register("journeys", journey_ids.alias("id").to_frame().to_arrow(compat_level=pl.CompatLevel.oldest()))
         # The digest as a number has its first byte lowest.
         found = database.sql("SELECT (md5_number(id) & 65535)::USMALLINT AS first FROM journeys").fetchnumpy()
     return np.asarray(found["first"]).byteswap() % np.uint16(buckets)
+
+
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    """Return a database that digests for all threads, each of them alone: opening one takes as long as its work."""
+    database = connect()
+    database.execute("SET threads = 1")
+    return database
 
 
 def suitable_buckets(events: int) -> int:
@@ -225,6 +235,7 @@ class Shuffle:
         """Return the distinct values of a coded column, each at its code of the runs."""
         kind = self.values[column].dtype
         assert isinstance(kind, pl.Categorical)
+        # Slow, one value at a time, but there are few.
         return kind.categories.to_series()
 
     def _count_missing(self, events: pl.DataFrame) -> None:
