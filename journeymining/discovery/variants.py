@@ -42,12 +42,10 @@ def find_paths(log: PreparedLog) -> Paths:
     kind = _smallest_type(len(log.activities))
 
     def kernel(bucket: Bucket) -> tuple[pl.DataFrame, np.ndarray]:
-        paths = _path_bytes(bucket.events, kind)
-        distinct = paths.unique(maintain_order=True)
-        local = pl.DataFrame({"path": distinct}).with_row_index("variant")
-        rows = pl.DataFrame({"path": paths}).join(local, on="path", how="left", maintain_order="left")["variant"]
-        counts = np.bincount(rows.to_numpy(), minlength=distinct.len())
-        return pl.DataFrame({"path": distinct, "journeys": counts.astype(np.int64)}), rows.to_numpy()
+        paths = _path_bytes(bucket.events, kind).dictionary_encode()
+        rows, distinct = paths.indices.to_numpy(), pl.Series(paths.dictionary)
+        counts = np.bincount(rows, minlength=distinct.len())
+        return pl.DataFrame({"path": distinct, "journeys": counts.astype(np.int64)}), rows
 
     parts = log.run(kernel, lambda found: found, columns=["journey", "activity"])
     variants = (
@@ -94,7 +92,7 @@ def variants(log: PreparedLog, *, paths: Paths | None = None) -> pd.DataFrame:
     """
     paths = paths or find_paths(log)
     spans = log.run(
-        lambda bucket: bucket.journeys.select("start", "end").with_columns(
+        lambda bucket: bucket.journey_columns("start", "end").with_columns(
             pl.Series("variant", paths.of_journey[bucket.number])
         ),
         lambda parts: pl.concat(parts),
@@ -181,13 +179,12 @@ def _smallest_type(activities: int) -> np.dtype:
     return np.dtype("u1" if activities <= 1 << 8 else ">u2" if activities <= 1 << 16 else ">u4")
 
 
-def _path_bytes(events: pl.DataFrame, kind: np.dtype) -> pl.Series:
+def _path_bytes(events: pl.DataFrame, kind: np.dtype) -> pa.LargeBinaryArray:
     """Return the path of every journey as the bytes of its activity codes; no copy, the events lie in order."""
     journey = events["journey"].to_numpy()
     codes = events["activity"].to_numpy().astype(kind)
     starts = np.flatnonzero(np.r_[True, journey[1:] != journey[:-1]]) if len(journey) else np.empty(0, np.int64)
     offsets = np.append(starts, len(journey)).astype(np.int64) * kind.itemsize
-    array = pa.LargeBinaryArray.from_buffers(
+    return pa.LargeBinaryArray.from_buffers(
         pa.large_binary(), len(starts), [None, pa.py_buffer(offsets), pa.py_buffer(codes)]
     )
-    return pl.Series("path", array)

@@ -17,7 +17,7 @@ import polars as pl
 import pyarrow as pa
 
 from journeymining import __version__
-from journeymining.engines.columns import CODED, EVENTS
+from journeymining.engines.columns import CODED, EVENTS, JOURNEYS
 from journeymining.engines.engine import Threads
 from journeymining.engines.partition import Shuffle, suitable_buckets
 from journeymining.exceptions import InputError, UsageError
@@ -66,7 +66,11 @@ class Bucket:
     @cached_property
     def journeys(self) -> pl.DataFrame:
         """The journeys of the bucket, see `journeymining.engines.columns.JOURNEYS`."""
-        return pl.read_parquet(self.directory / "journeys.parquet")
+        return self.journey_columns(*JOURNEYS)
+
+    def journey_columns(self, *names: str) -> pl.DataFrame:
+        """Return these columns of the journeys; without their ids they are read in a fraction of the time."""
+        return pl.read_parquet(self.directory / "journeys.parquet", columns=list(names))
 
 
 class PreparedLog:
