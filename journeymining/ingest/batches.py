@@ -72,7 +72,7 @@ def pull_batches(puller: Puller, folder: Path, *, full_refresh: bool = False) ->
         columns, as seen by the last pull that saw any) and ``settings``.
     """
     state = read_state(folder)
-    _tidy(folder, state)
+    tidy(folder, state)
     folder.mkdir(parents=True, exist_ok=True)
     gone = set(state) - set(puller.streams)
     state = {stream: known for stream, known in state.items() if stream not in gone}
@@ -80,17 +80,18 @@ def pull_batches(puller: Puller, folder: Path, *, full_refresh: bool = False) ->
         pull = _Pull(puller, folder, state, stream, full_refresh=full_refresh)
         pull.run()
         logger.info("%s: %d records in %d batches", stream, state[stream]["records"], len(state[stream]["batches"]))
-    _write(folder, state)
-    _tidy(folder, state)
+    write_state(folder, state)
+    tidy(folder, state)
     return state
 
 
-def _write(folder: Path, state: dict[str, Any]) -> None:
+def write_state(folder: Path, state: dict[str, Any]) -> None:
+    """Replace the state of a source's pulls, in one step."""
     with whole_file(folder / STATE, force=True) as file:
         file.write_text(json.dumps({"streams": state}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _tidy(folder: Path, state: dict[str, Any]) -> None:
+def tidy(folder: Path, state: dict[str, Any]) -> None:
     """Remove what the state does not name: parts of a pull that was cut, batches that were replaced."""
     if not folder.is_dir():
         return
@@ -206,14 +207,14 @@ class _Pull:
         }
         known = self.state.get(self.stream) or {"batches": [], "records": 0, "cursor": None, "columns": {}}
         self.state[self.stream] = {**known, "settings": self.settings, "unfinished": unfinished}
-        _write(self.folder, self.state)
+        write_state(self.folder, self.state)
 
     def _finish(self) -> None:
         before: list[str] = self.known.get("batches", [])
         landed = [file for name in self.landed for file in sorted((self.folder / self.stream / name).glob("*.parquet"))]
         counted = batches(self.folder, self.stream) if before else []
-        columns = self.columns or _columns(landed) or self.known.get("columns", {})
-        changes = _changes(self.known.get("columns") or {}, columns)
+        columns = self.columns or json_columns(landed) or self.known.get("columns", {})
+        changes = changed_columns(self.known.get("columns") or {}, columns)
         if self.known and _nothing_new(landed, counted, self.folder / SPILL, whole=not self.incremental):
             kept, records = before, self.known["records"]
         else:
@@ -227,10 +228,10 @@ class _Pull:
             "columns": columns,
             "changes": changes or self.known.get("changes", []),
         }
-        _write(self.folder, self.state)
+        write_state(self.folder, self.state)
 
 
-def _changes(before: dict[str, str], now: dict[str, str]) -> list[dict[str, str]]:
+def changed_columns(before: dict[str, str], now: dict[str, str]) -> list[dict[str, str]]:
     """Say which columns are new, gone, or of another type than at the pull before."""
     if not before:
         return []
@@ -244,7 +245,7 @@ def _changes(before: dict[str, str], now: dict[str, str]) -> list[dict[str, str]
     return found
 
 
-def _columns(files: Sequence[Path]) -> dict[str, str]:
+def json_columns(files: Sequence[Path]) -> dict[str, str]:
     """Return the names and types of what JSON records hold."""
     import duckdb
 
@@ -256,7 +257,8 @@ def _columns(files: Sequence[Path]) -> dict[str, str]:
     query = f"""
         SELECT name, string_agg(DISTINCT kind, ' or ' ORDER BY kind) FROM (
             SELECT name, json_type({TEXT}, '$."' || replace(name, '"', '') || '"') AS kind
-            FROM (SELECT {TEXT}, unnest(json_keys({TEXT})) AS name FROM read_parquet([{listed}])))
+            FROM (SELECT {TEXT}, unnest(json_keys({TEXT})) AS name FROM (
+                SELECT CASE WHEN json_valid({TEXT}) THEN {TEXT} END AS {TEXT} FROM read_parquet([{listed}]))))
         WHERE kind IS NOT NULL AND kind <> 'NULL' GROUP BY name ORDER BY name"""
     with duckdb.connect() as connection:
         connection.execute("SET enable_progress_bar = false")

@@ -20,7 +20,7 @@ from journeymining.ingest.mapping import EVENT_COLUMNS, SURVEY_COLUMNS
 from journeymining.ingest.pulling import as_pulled, puller_of
 from journeymining.ingest.raw import RawWriter
 from journeymining.ingest.readers import land
-from journeymining.ingest.sources import adapt, find_files
+from journeymining.ingest.sources import adapt, expected_columns, find_files
 from journeymining.ingest.specs import read_connector
 from journeymining.writing import whole_file, whole_folder
 
@@ -229,22 +229,30 @@ def pull_source(
     document: Document | None = None,
     full_refresh: bool = False,
 ) -> dict[str, Any]:
-    """Pull what is new of a source with a ``url``, and return its state; see `journeymining.ingest.batches`.
+    """Pull what is new of a source that is no local file, and return its state; see `journeymining.ingest.batches`.
 
     Arguments and errors are those of `ingest_source`.
     """
     place = Place(name, document)
     connector = adapt(_connector(config, Path(base), place), config, place.spec_error)
+    if config.scheme == "objects":
+        from journeymining.ingest.objects import pull_objects
+
+        return pull_objects(connector, config, Path(raw_dir) / name, place.input_error, full_refresh=full_refresh)
     puller = puller_of(connector, config, Path(base), place)
     return pull_batches(puller, Path(raw_dir) / name, full_refresh=full_refresh)
 
 
 def _counted(known: dict[str, Any] | None) -> dict[str, int]:
-    return {"records": known["records"] if known else 0, "records_with_broken_text": 0}
+    return {
+        "records": known["records"] if known else 0,
+        "records_with_broken_text": known.get("broken", 0) if known else 0,
+    }
 
 
 def _told(known: dict[str, Any]) -> dict[str, Any]:
-    return {"batches": len(known["batches"]), "records": known["records"], "cursor": known["cursor"]}
+    objects = {"objects": len(known["objects"])} if "objects" in known else {"cursor": known["cursor"]}
+    return {"batches": len(known["batches"]), "records": known["records"], **objects}
 
 
 def _raw_columns(folder: Path) -> dict[str, list[str]]:
@@ -278,9 +286,7 @@ def _connector(config: SourceConfig, base: Path, place: Place) -> Connector:
 
 def _land(name: str, stream: Stream, paths: list[Path], config: SourceConfig, raw: Path, base: Path) -> dict[str, int]:
     records, replaced = 0, 0
-    # A header need not have the fields that the job sets; without a header all have their place.
-    given = config.set if stream.format.header else {}
-    columns = [config.columns.get(field, field) for field in stream.names if field not in given]
+    columns = expected_columns(stream, config)
     with RawWriter(raw / name) as writer:
         for path in paths:
             landed = land(path, writer, stream=stream, name=_shown(path, base), columns=columns)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def as_pulled(connector: Connector, config: SourceConfig) -> Connector:
-    """Return a connector that reads rows of tables, or JSON records, instead of files."""
+    """Return a connector that reads rows of tables, or JSON records, instead of files; objects are read like files."""
+    if config.from_files:
+        return connector
     streams = {}
     for name, stream in connector.streams.items():
         format_ = Format(type="json_lines" if config.scheme == "http" else "parquet")

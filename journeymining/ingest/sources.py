@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import glob
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -22,8 +23,10 @@ from journeymining.ingest.specs import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
+
+FileName = TypeVar("FileName", bound=PurePath)
 
 FILTERS = {
     "events": ("stream", "activity", *COLUMNS),
@@ -62,7 +65,7 @@ class SourceConfig(BaseModel):
     connector: str
     """Name of a shipped connector, or a folder with a connector.yaml."""
     path: str = ""
-    """A file, a pattern or a folder, relative to the job file."""
+    """A file, a pattern or a folder, relative to the job file; or those of an object store: ``s3://bucket/logs/*.gz``."""
     url: str | None = Field(default=None, repr=False)
     """Instead of a path: a database or an HTTP API."""
     tables: Tables = Field(default_factory=dict)
@@ -118,10 +121,10 @@ class SourceConfig(BaseModel):
         return self
 
     @property
-    def scheme(self) -> Literal["files", "http", "database"]:
+    def scheme(self) -> Literal["files", "objects", "http", "database"]:
         """By which of the ways the records come."""
         if not self.url:
-            return "files"
+            return "objects" if "://" in self.path else "files"
         name = self.url.partition(":")[0].partition("+")[0].lower()
         return "http" if name in {"http", "https"} else "database"
 
@@ -131,12 +134,15 @@ class SourceConfig(BaseModel):
         return self.scheme != "files"
 
     @property
+    def from_files(self) -> bool:
+        """Whether records have a file and a line, rather than a table or a reply."""
+        return self.scheme in {"files", "objects"}
+
+    @property
     def shown(self) -> str:
         """Where the records come from, without user, password and parameters."""
-        if not self.url:
-            return self.path
-        scheme, _, rest = self.url.partition("://")
-        return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}"
+        scheme, mark, rest = (self.url or self.path).partition("://")
+        return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}" if mark else self.path
 
     @field_validator("timezone")
     @classmethod
@@ -282,10 +288,36 @@ def find_files(
         files = [place]
     else:
         raise complain(f"'{config.path}' does not exist.")
-    streams: dict[str, list[Path]] = {name: [] for name in connector.streams}
-    if len(streams) == 1 and not place.is_dir():
+    return files_of_streams(connector, config, files, named=not place.is_dir(), complain=complain)
+
+
+def files_of_streams(
+    connector: Connector,
+    config: SourceConfig,
+    files: Sequence[FileName],
+    *,
+    named: bool,
+    complain: Callable[[str], InputError],
+) -> tuple[dict[str, list[FileName]], list[FileName]]:
+    """Return the files of each stream, by their names, and those of no stream.
+
+    Parameters
+    ----------
+    connector : Connector
+        Has the patterns of the names.
+    config : SourceConfig
+        Where the files are, for errors.
+    files : list of path
+        All that are there.
+    named : bool
+        Whether the job names the files, rather than a folder.
+    complain : function
+        Makes an error of a message.
+    """
+    streams: dict[str, list[FileName]] = {name: [] for name in connector.streams}
+    if len(streams) == 1 and named:
         # A single kind of record and files that are named: their names need not follow the pattern.
-        return {next(iter(streams)): files}, []
+        return {next(iter(streams)): list(files)}, []
     ignored = []
     for file in files:
         owners = [name for name, stream in connector.streams.items() if _matches(file, stream.files)]
@@ -296,12 +328,19 @@ def find_files(
     if not any(streams.values()):
         patterns = ", ".join(pattern for stream in connector.streams.values() for pattern in stream.files)
         raise complain(
-            f"no file at '{config.path}' has a name that connector '{connector.connector}' reads: {patterns}."
+            f"no file at '{config.shown}' has a name that connector '{connector.connector}' reads: {patterns}."
         )
     return streams, ignored
 
 
-def _matches(file: Path, patterns: Iterable[str]) -> bool:
+def expected_columns(stream: Stream, config: SourceConfig) -> list[str]:
+    """Return the columns that the records of a stream are expected to have, as they are called in these files."""
+    # A header need not have the fields that the job sets; without a header all have their place.
+    given = config.set if stream.format.header else {}
+    return [config.columns.get(field, field) for field in stream.names if field not in given]
+
+
+def _matches(file: PurePath, patterns: Iterable[str]) -> bool:
     from fnmatch import fnmatchcase
 
     return any(fnmatchcase(file.name.lower(), pattern.lower()) for pattern in patterns)

@@ -125,7 +125,7 @@ def map_streams(
         for stream, spec in connector.streams.items():
             if landed[stream]["records"]:
                 counts = dict(landed[stream])
-                if config.pulled:
+                if not config.from_files:
                     once = int(source.rows(f"SELECT count(*) FROM {fields[stream]}")[0][0])
                     # Seen by several pulls: the overlap, and records that changed meanwhile.
                     counts |= {"records": once, "read_again": counts["records"] - once}
@@ -153,7 +153,7 @@ def _store_fields(source: Source, name: str) -> str:
         return source.store(f"fields-{name}", f"SELECT {ours}, {items} WHERE false")
     raw = _raw_sql(files)
     available = [row[0] for row in source.rows(f"DESCRIBE SELECT * FROM {raw}")]
-    if not source.config.pulled:
+    if source.config.from_files:
         return source.store(f"fields-{name}", fields_sql(stream, raw, available, source.config))
     query = fields_sql(stream, ranked_sql(files, cursor=CURSOR in available), available, source.config)
     # What identifies a record only after others were joined to it cannot tell two versions of it.
@@ -336,7 +336,7 @@ def _write_rejected(source: Source, name: str, rows: str) -> None:
     record, join = "CAST(NULL AS VARCHAR)", ""
     if source.config.rejected_text:
         kept = _raw_sql(source.files(name))
-        if source.config.pulled:
+        if not source.config.from_files:
             kept = f"read_parquet({literal(str(source.parquet(f'fields-{name}')))})"
         raw = f"SELECT {FILE}, {LINE}, any_value(to_json(raw)) AS text FROM {kept} AS raw GROUP BY ALL"
         record, join = "CAST(t.text AS VARCHAR)", f"LEFT JOIN ({raw}) AS t USING ({FILE}, {LINE})"

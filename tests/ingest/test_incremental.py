@@ -47,7 +47,7 @@ def deadly(module, name):
                 result = real(*given, **named)
         return result
     setattr(module, name, done)
-for module, name in ((batches, "_write"), (batches, "_remove"), (raw.RawWriter, "_flush"), (os, "replace"),
+for module, name in ((batches, "write_state"), (batches, "_remove"), (raw.RawWriter, "_flush"), (os, "replace"),
                      (pull, "_write_tables"), (pull, "_concatenate"), (batches._Pull, "_finish")):
     deadly(module, name)
 pull.ingest_sources({"shop": SourceConfig.model_validate(json.loads(sys.argv[2]))}, timezone=None, region="DE",
