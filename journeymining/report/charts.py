@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from journeymining.report.svg import number, tag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from markupsafe import Markup
 
@@ -132,6 +132,39 @@ def calibration(points: Iterable[tuple[float, float, float, float, str]], *, lab
                transform=f"rotate(-90 12 {number(top + size / 2)})")  # fmt: skip
     return tag("svg", tag("title", labels[0]), *parts, foot, side, class_="plot", role="img",
                viewBox=f"0 0 {number(left + size + 16)} {number(top + size + 44)}", width=left + size + 16)  # fmt: skip
+
+
+def curve(
+    scale: Scale, points: Iterable[tuple[float, float]], *, ticks: Sequence[str], ends: Sequence[str], title: str
+) -> Markup:
+    """Draw how a value goes with another one: small, with the scale of the value at the left and both ends below.
+
+    Points are joined in the order of their first number; ``ticks`` label the scale, ``ends`` the first and last point.
+    """
+    points = list(points)
+    width, height, left, top = 168.0, 96.0, 46.0, 10.0
+    first, last = points[0][0], points[-1][0]
+
+    def x(value: float) -> float:
+        return left + 8 + (width - 16) * (value - first) / (last - first)
+
+    def y(value: float) -> float:
+        return top + height - height * (value - scale.low) / (scale.high - scale.low)
+
+    parts: list[Markup] = []
+    for tick, label in zip(scale.ticks, ticks, strict=True):
+        parts += [
+            tag("line", x1=left, x2=left + width, y1=y(tick), y2=y(tick), class_="grid"),
+            tag("text", label, x=left - 6, y=y(tick) + 4, text_anchor="end", class_="tick"),
+        ]
+    way = " ".join(f"{number(x(a))},{number(y(b))}" for a, b in points)
+    parts.append(tag("polyline", points=way, fill="none", stroke="var(--design)", stroke_width=1.8))
+    parts += [tag("circle", cx=x(a), cy=y(b), r=3.2, fill="var(--design)") for a, b in points]
+    for value, label, anchor in ((first, ends[0], "start"), (last, ends[1], "end")):
+        parts.append(tag("text", label, x=x(value), y=top + height + 17, text_anchor=anchor, class_="tick"))
+    size = (left + width + 4, top + height + 24)
+    return tag("svg", tag("title", title), *parts, class_="plot", role="img",
+               viewBox=f"0 0 {number(size[0])} {number(size[1])}", width=size[0])  # fmt: skip
 
 
 def _interval(scale: Scale, low: float | None, high: float | None, colour: str, y: float = 0) -> list[Markup]:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from journeymining.report.charts import axis, calibration, dots, scale_of
 from journeymining.report.deviations import SHORT
+from journeymining.report.explanation import dependence_picture, importance_picture, shap_picture
 from journeymining.report.fixes import fixes_picture
 from journeymining.report.tables import records, show_table
 from journeymining.report.text_metrics import readable
@@ -87,6 +88,9 @@ def _outcome(run: Run, outcome: Outcome, language: Language) -> dict[str, Any]:
         "fixes": fixes_picture(outcome, language, place / "fix_list.csv"),
         "models": _models(card, language),
         "calibration": _calibration(card, language),
+        "importance": importance_picture(card, language),
+        "dependence": dependence_picture(card, language),
+        "shap": shap_picture(card, language),
         "labelled": language.count(card["labelled"]) if card.get("labelled") is not None else None,
         "positives": language.count(card.get("positives")),
         "rate": language.percent(card.get("rate")),

@@ -317,6 +317,24 @@ def write_outcomes(folder: Path) -> None:
                 {"predicted": 0.12, "observed": 0.13, "low": 0.08, "high": 0.21, "n": 90},
                 {"predicted": 0.24, "observed": 0.21, "low": 0.14, "high": 0.31, "n": 90},
             ],
+            "importance": [
+                {"group": "deviation late", "importance": 0.041, "spread": 0.006, "columns": 2},
+                {"group": "length and time", "importance": -0.002, "spread": 0.003, "columns": 4},
+            ],
+            "dependence": [
+                {"feature": "count activity helpdesk_call", "points": [{"value": 0, "chance": 0.12},
+                                                                       {"value": 1, "chance": 0.15},
+                                                                       {"value": 3, "chance": 0.22}]},
+                {"feature": "first channel web", "points": [{"value": 0, "chance": 0.13},
+                                                            {"value": 1, "chance": 0.14}]},
+                {"feature": "events", "points": [{"value": 5, "chance": 0.13}]},
+            ],
+            "shap": [
+                {"model": "logistic regression", "units": "log-odds", "base": -1.9, "journeys": 270, "features": [
+                    {"feature": "hours late", "mean_size": 0.31,
+                     "above": {"n": 40, "mean": 0.9, "low": 0.4, "high": 1.4},
+                     "not_above": {"n": 230, "mean": -0.2, "low": -0.2, "high": -0.2}}]},
+            ],
         },
     )  # fmt: skip
 

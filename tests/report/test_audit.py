@@ -162,7 +162,7 @@ def test_outcome_pictures_say_association_and_never_because(run_folder):
 
     section = page[page.index('<section id="outcomes"') : page.index('<section id="experience"')]
     titles = re.findall(r'class="chart-title">(.*?)</figcaption>', section)
-    assert len(titles) == 4
+    assert len(titles) == 7
     assert all("ssociation" in title for title in titles)
     assert "because" not in section.lower()
 
