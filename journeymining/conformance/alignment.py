@@ -6,16 +6,14 @@ the next row follows from it by one event. Paths are sorted, so those that begin
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from journeymining.conformance.kernel import align_sorted, gathered, sorted_paths
+from journeymining.engines.engine import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
 
     from journeymining.conformance.petri import PetriNet
     from journeymining.conformance.reachability import ReachabilityGraph
+    from journeymining.engines.engine import Engine
 
 BOTH, LOG, MODEL = 0, 1, 2
 """Kinds of moves: event and model together, an event the model does not expect, a model step no event shows."""
@@ -115,6 +114,7 @@ def align(
     costs: Costs,
     unfinished: NDArray[np.bool_] | None = None,
     threads: int | None = None,
+    engine: Engine | None = None,
 ) -> Alignments:
     """Align paths with a model, exactly.
 
@@ -133,6 +133,7 @@ def align(
     costs : Costs
     unfinished : per path, whether it may stop anywhere in the model (an open journey); default none
     threads : how many, default one per core
+    engine : where blocks of paths are aligned, default on threads of this machine
 
     Returns
     -------
@@ -149,6 +150,7 @@ def align(
         return Alignments(
             nothing, nothing, nothing, np.zeros(1, dtype=np.int64), np.zeros(0, np.int8), nothing, nothing
         )
+    runs_on = engine or Threads(threads)
     open_ends = np.zeros(len(paths), dtype=np.bool_) if unfinished is None else unfinished
     lengths = np.fromiter(map(len, paths), dtype=np.int64, count=len(paths))
     offsets, symbols = np.append(0, np.cumsum(lengths)), np.concatenate(paths, dtype=np.int32)
@@ -163,20 +165,20 @@ def align(
         scaled = Costs(costs.log * scale + (scale > 1), costs.model * scale, costs.both * scale)
         events = np.array([symbol_labels, scaled.log, scaled.both], dtype=np.int32)
         model = _model(graph, transition_labels, scaled)
-        sweep = partial(align_sorted, *model, events, symbols, offsets)
+        sweep = partial(_sweep, (*model, events, symbols, offsets), ends_anywhere)
         # More than one block only where it pays: rows are not shared across blocks.
         work = graph.states * int(lengths[chosen].sum())
-        blocks = max(1, min(threads or os.cpu_count() or 1, len(chosen) // 50, work // WORK_OF_A_THREAD))
-        order = sorted_paths(symbols, offsets, chosen)
-        if blocks == 1:
-            parts, found = [order], [sweep(order, ends_anywhere)]
-        else:
-            parts = np.array_split(order, blocks)
-            with ThreadPoolExecutor(blocks) as pool:
-                found = list(pool.map(sweep, parts, repeat(ends_anywhere)))
+        blocks = max(1, min(runs_on.width, len(chosen) // 50, work // WORK_OF_A_THREAD))
+        parts = np.array_split(sorted_paths(symbols, offsets, chosen), blocks)
         pieces += parts
-        results += [(cost // scale, *rest) for cost, *rest in found]
+        results += [(cost // scale, *rest) for cost, *rest in runs_on.map(sweep, parts)]
     return _in_given_order(pieces, results)
+
+
+def _sweep(tables: tuple[Any, ...], ends_anywhere: bool, part: NDArray[np.int64]) -> tuple[NDArray[np.int32], ...]:
+    """Align sorted paths; a function with a name, so that an executor takes the compiled code it has."""
+    found: tuple[NDArray[np.int32], ...] = align_sorted(*tables, part, ends_anywhere)
+    return found
 
 
 def _model(graph: ReachabilityGraph, labels: NDArray[np.int32], costs: Costs) -> tuple[NDArray[Any], ...]:
@@ -210,6 +212,17 @@ def _in_given_order(pieces: list[NDArray[np.int64]], results: list[tuple[NDArray
     offsets = np.concatenate([[0], np.cumsum(number[place], dtype=np.int64)])
     moves = gathered(place, starts, number, offsets, kind, position, transition)
     return Alignments(cost[place], cost[place], state[place], offsets, *moves)
+
+
+def joined(parts: Sequence[Alignments]) -> Alignments:
+    """Return the alignments of one block of paths after the other."""
+    ends = np.cumsum([0, *(part.offsets[-1] for part in parts)])
+    offsets = [part.offsets[:-1] + end for part, end in zip(parts, ends[:-1], strict=True)]
+    columns = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("cost", "upper", "state", "kind", "position", "transition")
+    }
+    return Alignments(offsets=np.append(np.concatenate(offsets), ends[-1]), **columns)
 
 
 def rows_fit(graph: ReachabilityGraph, longest: int) -> bool:

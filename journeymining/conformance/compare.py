@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from journeymining.conformance.alignment import BOTH, LOG, MODEL, Alignments, Costs, align, rows_fit
+from journeymining.conformance.alignment import BOTH, LOG, MODEL, Alignments, Costs, align, joined, rows_fit
 from journeymining.conformance.reachability import ReachabilityGraph, TooManyStatesError, obligatory, reachability_graph
 from journeymining.conformance.scope import COMPLETE
 from journeymining.conformance.search import search
+from journeymining.engines.engine import Threads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from journeymining.conformance.design import Design
     from journeymining.conformance.petri import PetriNet
     from journeymining.conformance.scope import Codes, Paths
+    from journeymining.engines.engine import Engine
     from journeymining.engines.prepared_log import PreparedLog
 
 
@@ -75,6 +78,7 @@ def compare(
     """
     net = design.net
     assert net is not None  # the caller asks only for designs with a model
+    engine = log.engine if threads is None else Threads(threads)
     labels = net.alphabet
     number = {label: index for index, label in enumerate(labels)}
     transition_labels = np.array([-1 if one is None else number[one] for one in net.labels], dtype=np.int32)
@@ -94,9 +98,9 @@ def compare(
     except TooManyStatesError:
         graph, fits = None, False
     if graph is not None and fits:
-        found = align(graph, todo, threads=threads, **shared)
+        found = align(graph, todo, engine=engine, **shared)
     else:
-        found = search(net, todo, budget=budget, **shared)
+        found = _searched(net, todo, engine, budget=budget, **shared)
     alone = np.array([int(costs.log[symbols].sum()) for symbols in paths.symbols], dtype=np.int64)
     shortest = int(found.upper[-1])
     worst = alone + np.where(paths.stands == COMPLETE, shortest, 0)
@@ -104,6 +108,24 @@ def compare(
     if graph is not None and fits:
         must = np.array([obligatory(graph, transition_labels, label) for label in range(len(labels))], dtype=np.bool_)
     return Compared(net, graph if fits else None, labels, found.first(len(paths.symbols)), costs, worst, shortest, must)
+
+
+def _searched(
+    net: PetriNet, paths: list[NDArray[np.int32]], engine: Engine, *, unfinished: NDArray[np.bool_], **shared: Any
+) -> Alignments:
+    """Search on this machine at once, or a block of paths per executor: no path minds the others."""
+    if isinstance(engine, Threads):
+        return search(net, paths, unfinished=unfinished, **shared)
+    places = np.array_split(np.arange(len(paths)), min(engine.width, len(paths)))
+    blocks = [([paths[place] for place in some], unfinished[some]) for some in places]
+    return joined(engine.map(partial(_search_block, net, shared), blocks))
+
+
+def _search_block(
+    net: PetriNet, shared: dict[str, Any], block: tuple[list[NDArray[np.int32]], NDArray[np.bool_]]
+) -> Alignments:
+    paths, unfinished = block
+    return search(net, paths, unfinished=unfinished, **shared)
 
 
 def _symbols(
