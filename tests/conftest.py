@@ -48,6 +48,23 @@ def demo(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def spark_engine():
+    """The engine on Spark, started once. Where it cannot start tests skip, unless JOURNEYMINING_NEEDS_SPARK is set."""
+    from journeymining.engines.spark import SparkUnavailableError
+    from journeymining.engines.spark_engine import Spark
+
+    try:
+        engine = Spark("local[2]")
+    except SparkUnavailableError as error:
+        if os.environ.get("JOURNEYMINING_NEEDS_SPARK"):
+            raise
+        pytest.skip(str(error))
+    # Small tables: what a shuffle of many parts costs would be all that is measured.
+    engine.session.conf.set("spark.sql.shuffle.partitions", "1")
+    return engine
+
+
+@pytest.fixture(scope="session")
 def event_log():
     """Return a function from events (mappings; journey_id, activity and seconds at least) to an event log."""
 

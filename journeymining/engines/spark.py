@@ -120,17 +120,18 @@ def _started(master: str) -> SparkSession:
     from pyspark.sql import SparkSession
 
     settings = _settings(master)
-    with tempfile.TemporaryDirectory() as folder:
+    # What Java says goes to a file without a name: the terminal is for results.
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as log:
         quiet = Path(folder) / "log4j2.properties"
         quiet.write_text(QUIET, encoding="utf-8")
         settings["spark.driver.extraJavaOptions"] = f"-Dlog4j2.configurationFile={quiet.as_uri()}"
         conf = SparkConf(loadDefaults=False).setAll(list(settings.items()))
-        # The file has no name and goes with the process: the terminal is for results.
-        log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as Spark runs
+        said = {"stdout": log, "stderr": log}
         try:
-            gateway = SparkContext._gateway or launch_gateway(conf, {"stdout": log, "stderr": log})  # type: ignore[no-untyped-call]
+            gateway = SparkContext._gateway or launch_gateway(conf, said)  # type: ignore[no-untyped-call]
             return SparkSession(SparkContext(conf=conf, gateway=gateway))
-        except Exception as error:  # Java's errors come in many forms; what it said is what helps
+        except Exception as error:
+            # Java's errors come in many forms; what it said last is what helps.
             raise SparkUnavailableError(_needs(_last_words(log) or type(error).__name__)) from error
 
 

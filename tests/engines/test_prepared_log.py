@@ -16,27 +16,6 @@ from journeymining.eventlog.schema import TIMESTAMP
 from journeymining.exceptions import EmptyLogError, InputError, UsageError
 
 
-@pytest.fixture(scope="module")
-def many(event_log):
-    """Return a log of 200 journeys with ties, gaps and every optional column."""
-    rng = random.Random(7)
-    return event_log(
-        [
-            {
-                "journey_id": f"journey {rng.randrange(200)}",
-                "activity": rng.choice(["order", "pay", "call", "Straße"]),
-                "seconds": rng.choice([0, 1, 2, 60, 3600]),
-                "channel": rng.choice([None, "web", "phone"]),
-                "status": rng.choice([None, "ok", "failed"]),
-                "resource": rng.choice([None, "ann", "bob"]),
-                "duration": rng.choice([None, 1.5]),
-                "source_order": rng.choice([None, 1, 2]),
-            }
-            for _ in range(2000)
-        ]
-    )
-
-
 def shuffled(table, seed=1):
     order = list(range(table.num_rows))
     random.Random(seed).shuffle(order)
