@@ -101,7 +101,8 @@ def find_personas(variants: pd.DataFrame, *, most: int = 8, draws: int = 50, see
     spread, in standard deviations, than any number does in any of these are considered; of these, the ones whose
     median adjusted Rand index is 0.75 or more (if none is, all); of these, the smallest that explains as much beyond
     the logs without structure as any of them, but for one standard deviation. If none explains more, there are no
-    personas, and that is said; nor are there with fewer than 100 journeys. Of logs without structure about one in twenty passes all the same.
+    personas, and that is said; nor are there with fewer than 100 journeys. Of logs without structure about one in
+    twenty passes all the same.
 
     Stability: journeys are drawn again with replacement, clusters fitted again, and all variants put to the new
     clusters. The adjusted Rand index compares this with the first grouping, over journeys; a cluster's Jaccard

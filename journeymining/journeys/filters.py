@@ -165,29 +165,53 @@ def filter_log(log: pa.Table | str | Path, filters: Sequence[str]) -> tuple[pa.T
     """
     parsed = [parse_filter(text) for text in filters]
     with connect() as connection:
-        if isinstance(log, pa.Table):
-            connection.register("given", log)
-        elif Path(log).exists():
-            connection.execute(f"CREATE VIEW given AS SELECT * FROM read_parquet({sql_text(str(log))})")
-        else:
-            raise InputError(f"{log}: no such file.")
-        columns = [row[0] for row in connection.execute("DESCRIBE given").fetchall()]
-        _check_names(connection, parsed, columns)
-        added = [name for name in ("source_order", "channel") if name not in columns]
-        nulls = "".join(f", NULL AS {name}" for name in added)
-        connection.execute(f"CREATE VIEW events AS SELECT *{nulls} FROM given")
-        connection.execute(_kept_journeys(parsed))
-        all_journeys, all_events = _row(connection, "SELECT count(DISTINCT journey_id), count(*) FROM events")
+        added = _keep(connection, log, parsed)
         exclude = f" EXCLUDE ({', '.join(added)})" if added else ""
         rows = connection.sql(
             f"SELECT *{exclude} FROM events SEMI JOIN kept USING (journey_id) ORDER BY journey_id, {EVENT_ORDER}"
         ).to_arrow_table()
-        journeys = _row(connection, "SELECT count(*) FROM kept")[0]
-    condition = ", and ".join(one.sentence for one in sorted(parsed, key=lambda one: one.coverage is not None))
-    scope = Scope(condition, journeys, all_journeys, len(rows), all_events)
+        return rows, _scope(connection, parsed)
+
+
+def find_journeys(log: pa.Table | str | Path, filters: Sequence[str]) -> tuple[list[str], Scope]:
+    """Return the ids of the journeys that meet all filters, in alphabetical order, and how much of the log they are.
+
+    Parameters and errors as of `filter_log`; of a file only what the filters need is read.
+    """
+    parsed = [parse_filter(text) for text in filters]
+    with connect() as connection:
+        _keep(connection, log, parsed)
+        found = connection.execute("SELECT journey_id FROM kept ORDER BY journey_id").fetchall()
+        return [row[0] for row in found], _scope(connection, parsed)
+
+
+def _keep(connection: duckdb.DuckDBPyConnection, log: pa.Table | str | Path, filters: Sequence[Filter]) -> list[str]:
+    """Leave a view ``events`` and a table ``kept`` of journeys; return the columns that the log does not have."""
+    if isinstance(log, pa.Table):
+        connection.register("given", log)
+    elif Path(log).exists():
+        connection.execute(f"CREATE VIEW given AS SELECT * FROM read_parquet({sql_text(str(log))})")
+    else:
+        raise InputError(f"{log}: no such file.")
+    columns = [row[0] for row in connection.execute("DESCRIBE given").fetchall()]
+    _check_names(connection, filters, columns)
+    added = [name for name in ("source_order", "channel") if name not in columns]
+    nulls = "".join(f", NULL AS {name}" for name in added)
+    connection.execute(f"CREATE VIEW events AS SELECT *{nulls} FROM given")
+    connection.execute(_kept_journeys(filters))
+    return added
+
+
+def _scope(connection: duckdb.DuckDBPyConnection, filters: Sequence[Filter]) -> Scope:
+    """Say how much the table ``kept`` is; nothing is an error."""
+    all_journeys, all_events = _row(connection, "SELECT count(DISTINCT journey_id), count(*) FROM events")
+    query = "SELECT count(DISTINCT journey_id), count(*) FROM events SEMI JOIN kept USING (journey_id)"
+    journeys, events = _row(connection, query)
+    condition = ", and ".join(one.sentence for one in sorted(filters, key=lambda one: one.coverage is not None))
+    scope = Scope(condition, journeys, all_journeys, events, all_events)
     if not journeys:
-        raise EmptyLogError(f"no journey is left: {scope.sentence}" if parsed else "the log has no events.")
-    return rows, scope
+        raise EmptyLogError(f"no journey is left: {scope.sentence}" if filters else "the log has no events.")
+    return scope
 
 
 def _kept_journeys(filters: Sequence[Filter]) -> str:

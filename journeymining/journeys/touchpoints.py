@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 import duckdb
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from journeymining.database import connect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -144,6 +147,55 @@ def touchpoint_counts(config: TouchpointConfig, counts: Sequence[tuple[int, str,
         "unmatched_events": total[0],
         "unmatched_are": "kept" if config.unmatched == "keep" else "dropped",
     }
+
+
+def apply_rules(log: pa.Table, config: TouchpointConfig) -> tuple[pa.Table, dict[str, Any]]:
+    """Rename, enrich or drop the events of an event log by touchpoint rules; the first that matches wins.
+
+    Parameters
+    ----------
+    log : pa.Table, one row per event
+        An event log; a column that a rule reads and the log does not have is null, so that the rule matches nothing.
+    config : TouchpointConfig
+
+    Returns
+    -------
+    pa.Table
+        The events that are left, in the same order.
+    dict
+        See `touchpoint_counts`.
+    """
+    written = ("activity", "channel", "status", "phase")
+    results = rule_results(config)
+    texts = [(name, pa.string()) for name in results if name.startswith("new_")]
+    rules = pa.table(results, schema=pa.schema([("rule", pa.int64()), ("is_dropped", pa.bool_()), *texts]))
+    missing = [name for name in dict.fromkeys([*EXACT, "topic", *written]) if name not in log.column_names]
+    nulls = "".join(f", NULL::VARCHAR AS {name}" for name in missing)
+    with connect() as connection:
+        connection.register("given", log.append_column("place", pa.array(range(len(log)), pa.int64())))
+        connection.register("rules", rules)
+        connection.execute(
+            f"""
+            CREATE TEMP TABLE matched AS
+            SELECT place, source, {", ".join(written)}, {matching_rule(config)} AS rule_number
+            FROM (SELECT *{nulls} FROM given)
+            """
+        )
+        counts = connection.execute(
+            "SELECT rule_number, source, activity, count(*) FROM matched GROUP BY ALL ORDER BY ALL"
+        ).fetchall()
+        new = ", ".join(f"coalesce(new_{name}, {name}) AS {name}" for name in written)
+        found = connection.sql(
+            f"SELECT place, {new} FROM matched JOIN rules ON rule = rule_number WHERE NOT is_dropped ORDER BY place"
+        ).to_arrow_table()
+    kept = log.take(found["place"])
+    for name in written:
+        place = kept.schema.get_field_index(name)
+        if place >= 0:
+            kept = kept.set_column(place, kept.schema.field(place), found[name].cast(kept.schema.field(place).type))
+        elif found[name].null_count < len(found):
+            kept = kept.append_column(name, found[name].cast(pa.string()))
+    return kept, touchpoint_counts(config, counts)
 
 
 def sql_text(value: str) -> str:

@@ -15,6 +15,7 @@ from journeymining.discovery.channels import (
     containment,
     repeat_contacts,
 )
+from journeymining.discovery.collapse import CollapsedLog
 from journeymining.discovery.directly_follows import directly_follows
 from journeymining.discovery.journeys import journeys
 from journeymining.discovery.phases import phase_progress, phase_transitions
@@ -178,6 +179,34 @@ def test_shuffled_rows_files_threads_and_buckets_change_no_digit(event_log):
         assert other.model == first.model
         for name, frame in first.tables.items():
             pd.testing.assert_frame_equal(frame, other.tables[name], check_exact=True)
+
+
+def test_collapsed_loops_leave_the_first_event_of_every_run(event_log):
+    rng = random.Random(8)
+    events, kept = [], []
+    for n in range(50):
+        last = None
+        for place in range(rng.randrange(1, 12)):
+            event = {
+                "journey_id": f"j{n}",
+                "activity": rng.choice("ab"),
+                "channel": rng.choice(["web", "phone", None]),
+                "seconds": 100 * n + place,
+            }
+            events.append(event)
+            if (event["activity"], event["channel"]) != last:
+                kept.append(event)
+            last = event["activity"], event["channel"]
+
+    with prepare(event_log(events), buckets=4) as log, prepare(event_log(kept), buckets=2) as expected:
+        collapsed = CollapsedLog(log)
+        assert collapsed.collapsed == len(events) - len(kept) > 30
+        assert collapsed.event_count == len(kept)
+        for analysis in (directly_follows, channel_switches, touchpoints):
+            pd.testing.assert_frame_equal(analysis(collapsed), analysis(expected))
+        found, ended = journeys(collapsed), journeys(log)
+        assert found["events"].tolist() == journeys(expected)["events"].tolist()
+        assert found["end"].tolist() == ended["end"].tolist()  # a run ends when its last event does
 
 
 def test_unsorted_rows_are_counted_as_if_sorted(event_log):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from journeymining.exceptions import EmptyLogError, InputError, UsageError
-from journeymining.journeys.filters import filter_log, parse_filter
+from journeymining.journeys.filters import filter_log, find_journeys, parse_filter
 
 PATHS = {"j1": "a b c", "j2": "a b c", "j3": "b a", "j4": "c", "j5": "a d a"}
 LETTERS = "abcd"
@@ -177,3 +177,24 @@ def test_filters_equal_plain_python(paths, negated, name, names):
         found = []
 
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("begun 1970-01-02 .. 1970-01-04", ["j1", "j2"]),
+        ("channel phone", ["j5"]),
+        ("attribute status=failed", ["j5"]),
+        ("contains a, c", ["j1", "j2"]),
+        ("reaches c, d", ["j1", "j2", "j4", "j5"]),
+        ("follows b, a", ["j3"]),
+        ("variants 40%", ["j1", "j2"]),
+        ("not channel phone", ["j1", "j2", "j3", "j4"]),
+    ],
+)
+def test_the_journeys_found_are_those_that_are_kept(text, kept):
+    rows, scope = filter_log(log_of(PATHS), [text])
+
+    assert find_journeys(log_of(PATHS), [text]) == (kept, scope)
+    assert sorted(set(rows["journey_id"].to_pylist())) == kept
+    assert scope.sentence.startswith(f"{len(kept)} of 5 journeys")

@@ -11,8 +11,15 @@ from hypothesis import strategies as st
 
 from journeymining.documents import parse_yaml, validate
 from journeymining.exceptions import SpecError, UsageError
-from journeymining.journeys.phases import phase_of_activity
-from journeymining.journeys.touchpoints import TouchpointConfig, matching_rule, sql_name, sql_text, touchpoint_counts
+from journeymining.journeys.phases import parse_phases, phase_of_activity, put_into_phases
+from journeymining.journeys.touchpoints import (
+    TouchpointConfig,
+    apply_rules,
+    matching_rule,
+    sql_name,
+    sql_text,
+    touchpoint_counts,
+)
 
 RULES = """\
 rules:
@@ -104,3 +111,51 @@ def test_a_column_name_cannot_leave_its_quotes():
 def test_an_activity_in_two_phases_is_refused():
     with pytest.raises(UsageError, match="'a' is in phase 'use' and again in 'service'"):
         phase_of_activity({"use": ["a", "b"], "service": ["a"]})
+
+
+def test_rules_rename_set_drop_and_count_the_events_of_a_log(make_events):
+    config = validate(TouchpointConfig, parse_yaml(RULES, path="rules.yaml"))
+    log = make_events(
+        {"customer_id": "ann", "day": 0, "activity": "request", "source": "web", "topic": "GET /offers/1"},
+        {"customer_id": "ann", "day": 1, "activity": "request", "source": "web", "topic": "GET /style.css"},
+        {"customer_id": "bob", "day": 2, "activity": "task_email", "topic": "Order confirmation 17"},
+        {"customer_id": "bob", "day": 3, "activity": "task_email", "topic": "Newsletter"},
+        {"customer_id": "bob", "day": 4, "activity": "call", "status": "failed", "channel": "phone"},
+    )
+
+    found, counts = apply_rules(log, config)
+
+    assert found["event_id"].to_pylist() == ["e000", "e002", "e004"]
+    assert found["activity"].to_pylist() == ["offer_viewed", "confirmation", "call"]
+    assert found["channel"].to_pylist() == [None, "email", "phone"]
+    assert found["phase"].to_pylist() == [None, None, "service"]
+    assert [rule["events"] for rule in counts["rules"]] == [1, 1, 1, 1]
+    assert counts["unmatched"] == [{"source": "crm", "activity": "task_email", "events": 1}]
+    assert (counts["unmatched_events"], counts["unmatched_are"]) == (1, "dropped")
+
+
+def test_rules_on_a_log_that_lacks_what_they_read_match_nothing(make_events):
+    log = make_events(("ann", 0, "request")).drop_columns(["topic", "stream", "status"])
+    config = TouchpointConfig.model_validate({"rules": [{"topic": "GET", "is": "page"}]})
+
+    found, counts = apply_rules(log, config)
+
+    assert found.equals(log)
+    assert counts["never_matched"] == [1]
+
+
+def test_activities_are_put_into_phases_in_the_order_given(make_events):
+    log = make_events(("ann", 0, "order"), ("ann", 1, "pay"), ("ann", 2, "call"))
+    phases = parse_phases(["purchase=order, pay", "use=call"])
+
+    assert list(phases) == ["purchase", "use"]
+    assert put_into_phases(log, phases)["phase"].to_pylist() == ["purchase", "purchase", "use"]
+    assert put_into_phases(put_into_phases(log, phases), {"x": ["pay"]})["phase"].to_pylist() == [None, "x", None]
+    with pytest.raises(UsageError, match="Did you mean 'call'"):
+        put_into_phases(log, {"use": ["cal"]})
+
+
+@pytest.mark.parametrize("texts", [["purchase"], ["=order"], ["purchase=order,,pay"], ["a=x", "a=y"], ["a=x", "b=x"]])
+def test_phases_that_cannot_be_meant_are_refused(texts):
+    with pytest.raises(UsageError, match=r"phase"):
+        parse_phases(texts)
