@@ -18,23 +18,18 @@ if TYPE_CHECKING:
     from journeymining.identity.encoding import IntArray
 
 
-def name_customers(connection: duckdb.DuckDBPyConnection, groups: Groups) -> pa.Table:
-    """Return source, event_id and customer_id of every record in ``events`` or ``identifiers``, sorted.
+def name_records(connection: duckdb.DuckDBPyConnection, groups: Groups) -> None:
+    """Leave the table ``named_records`` (record, source, event_id, named_by, customer_id) in the connection.
 
-    Leaves the tables ``record_customers`` (the same) and ``customer_names`` (customer_id, named_by, records): the kind
-    of the identifier that names a customer, null for a record on its own.
+    ``named_by`` is the kind of the identifier that names the customer, null for a record on its own.
     """
     names = groups.name[groups.of_record]
     connection.register("record_names", pa.table({"record": np.arange(len(names)), "name": names}))
-    connection.execute(_RECORD_CUSTOMERS)
-    return connection.sql("SELECT * FROM record_customers ORDER BY source, event_id").to_arrow_table()
+    connection.execute(_NAMED_RECORDS)
 
 
-def customer_links(connection: duckdb.DuckDBPyConnection, links: dict[str, IntArray], *, unique: str) -> pa.Table:
-    """Return the customers table of `stitch` from the uses that hold: record, value, time and rule codes.
-
-    Leaves it in the connection as ``customers``.
-    """
+def find_links(connection: duckdb.DuckDBPyConnection, links: dict[str, IntArray], *, unique: str) -> None:
+    """Leave the customers table of `stitch`, of the uses that hold (record, value, time, rule), in the connection."""
     time = pa.array(links["time"], mask=links["time"] == UNDATED).cast(pa.timestamp("us", "UTC"))
     table = pa.table({"record": links["record"], "value": links["value"], "time": time, "rule": links["rule"]})
     connection.register("link_codes", table)
@@ -42,17 +37,34 @@ def customer_links(connection: duckdb.DuckDBPyConnection, links: dict[str, IntAr
     connection.execute(_LINKS)
     weak = [kind for kind, strength in STRENGTH.items() if strength == "weak"]
     connection.execute(_CUSTOMERS, {"unique": unique, "weak": weak})
+
+
+def all_records(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """Return source, event_id and customer_id of every record in ``events`` or ``identifiers``, sorted.
+
+    Leaves the tables ``record_customers`` (the same) and ``customer_names`` (customer_id, named_by, records) in the
+    connection.
+    """
+    connection.execute(_RECORD_CUSTOMERS)
+    return connection.sql("SELECT * FROM record_customers ORDER BY source, event_id").to_arrow_table()
+
+
+def all_links(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """Return the table ``customers`` of the connection in the order of `stitch`."""
     return connection.sql(
         "SELECT * FROM customers ORDER BY kind, value_hash, valid_from NULLS FIRST, customer_id, rule"
     ).to_arrow_table()
 
 
-_RECORD_CUSTOMERS = """
+_NAMED_RECORDS = """
 CREATE OR REPLACE TEMP TABLE named_records AS
     SELECT record, r.source, r.event_id, v.kind AS named_by,
         -- The name of a customer without a joining identifier is that of its only record.
         md5(coalesce(v.kind || ':' || v.value_hash, 'event:' || r.source || ':' || r.event_id)) AS customer_id
-    FROM record_names g JOIN record_codes r USING (record) LEFT JOIN value_codes v ON v.value = g.name;
+    FROM record_names g JOIN record_codes r USING (record) LEFT JOIN value_codes v ON v.value = g.name
+"""
+
+_RECORD_CUSTOMERS = """
 CREATE OR REPLACE TEMP TABLE record_customers AS
     SELECT source, event_id, customer_id FROM named_records
     UNION ALL

@@ -57,7 +57,7 @@ def stitch_report(
         "events_with_account": {"events": of_account, "share": of_account / events if events else None},
         "events_of_anonymous": {"events": of_anonymous, "share": of_anonymous / events if events else None},
         "kinds": {
-            kind: {name: count for name, count in step.items() if name != "common"} for kind, step in steps.items()
+            kind: {name: count for name, count in step.items() if name != "left_out"} for kind, step in steps.items()
         },
         "conflicts": {
             "records_with_several_accounts": steps[settings.keys[0]]["records_with_several"],
@@ -65,7 +65,9 @@ def stitch_report(
             "uses_held_back": sum(step["uses_held_back"] for step in steps.values()),
             "uses_unresolved": sum(step["uses_unresolved"] for step in steps.values()),
         },
-        "left_out": _left_out(connection, steps),
+        "left_out": [
+            {"kind": kind, "value_hash": value_hash} for kind, step in steps.items() for value_hash in step["left_out"]
+        ],
         "links": [
             dict(zip(("kind", "rule", "strength", "links"), row, strict=True))
             for row in connection.execute(
@@ -96,14 +98,6 @@ def _sizes(connection: duckdb.DuckDBPyConnection, counted: str) -> dict[str, int
     names = ("0", "1", "2", "3-5", "6-20", "21-100", "over 100", "largest")
     sizes = dict(zip(names, _row(connection, _SIZES.format(counted=counted)), strict=True))
     return sizes if sizes["0"] else {name: count for name, count in sizes.items() if name != "0"}
-
-
-def _left_out(connection: duckdb.DuckDBPyConnection, steps: Mapping[str, dict[str, Any]]) -> list[dict[str, str]]:
-    codes = [int(value) for step in steps.values() for value in step["common"]]
-    rows = connection.execute(
-        "SELECT kind, value_hash FROM value_codes WHERE value IN (SELECT unnest(?::BIGINT[])) ORDER BY value", [codes]
-    ).fetchall()
-    return [{"kind": kind, "value_hash": value_hash} for kind, value_hash in rows]
 
 
 def _matches(connection: duckdb.DuckDBPyConnection, table: str, column: str) -> list[dict[str, Any]]:

@@ -5,36 +5,25 @@ from __future__ import annotations
 import logging
 import tempfile
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 
 from journeymining.database import connect
 from journeymining.exceptions import InputError, UsageError
 from journeymining.identity.cardinality import cardinality
-from journeymining.identity.components import Groups, join_kind
-from journeymining.identity.encoding import encode
-from journeymining.identity.intervals import NOBODY
-from journeymining.identity.links import customer_links, name_customers
-from journeymining.identity.settings import (
-    DEFAULT_AT_MOST,
-    DEFAULT_BACK_WINDOW,
-    DEFAULT_KEYS,
-    STRENGTH,
-    WINDOWED,
-    IdentityConfig,
-)
+from journeymining.identity.links import all_links, all_records
+from journeymining.identity.resolving import limits_of, resolve
+from journeymining.identity.settings import DEFAULT_BACK_WINDOW, DEFAULT_KEYS, IdentityConfig
 from journeymining.identity.stitch_report import stitch_report
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from datetime import timedelta
 
     import duckdb
-
-    from journeymining.identity.encoding import BoolArray, IntArray, Uses
+    from pyspark.sql import SparkSession
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +58,7 @@ def stitch(
     window: timedelta = DEFAULT_BACK_WINDOW,
     blocked: Collection[str] = (),
     memory_limit: str | None = None,
+    spark: SparkSession | None = None,
 ) -> Stitching:
     """Give every record a customer, by the identifiers that records share.
 
@@ -103,6 +93,10 @@ def stitch(
         What DuckDB may use, such as ``4GB``; beyond it goes to a temporary folder. Besides, the numbers of
         records and values and the resulting tables are held in memory: some 250 bytes per identifier (measured on 4
         million).
+    spark : SparkSession, optional
+        Resolve on Spark: connected components there, then the same rules on each part of what hangs together, on the
+        executors. All results are equal. Paths must be readable by Spark; the resulting tables still come to this
+        machine.
 
     Returns
     -------
@@ -138,18 +132,20 @@ def stitch(
     (2, 1)
     """
     settings = _settings(keys, at_most, window, blocked)
-    limits = {kind: settings.at_most.get(kind, DEFAULT_AT_MOST) for kind in settings.keys}
     with tempfile.TemporaryDirectory(prefix="journeymining-") as spill, connect() as connection:
         connection.execute("SET temp_directory = ?", [spill])
         if memory_limit:
             connection.execute("SET memory_limit = ?", [memory_limit])
         _open(connection, "identifiers", identifiers, IDENTIFIER_COLUMNS)
         _open(connection, "events", events, ("source", "event_id"))
-        report = {"cardinality": cardinality(connection, settings.keys, limits)}
-        uses = encode(connection, settings.keys, settings.blocked)
-        steps, links, groups = _resolve(uses, limits, settings.back_window)
-        stitched = name_customers(connection, groups)
-        customers = customer_links(connection, links, unique=settings.keys[0])
+        report = {"cardinality": cardinality(connection, settings.keys, limits_of(settings))}
+        if spark is None:
+            steps = resolve(connection, settings)
+        else:
+            from journeymining.identity.spark_resolving import resolve_on_spark
+
+            steps = resolve_on_spark(connection, spark, identifiers, settings, memory_limit=memory_limit)
+        stitched, customers = all_records(connection), all_links(connection)
         report |= stitch_report(connection, steps, settings)
     logger.info("stitched %d records into %d customers", len(stitched), report["customers"]["all"])
     return Stitching(customers, stitched, report)
@@ -183,46 +179,3 @@ def _open(
     for column in needed:
         if column not in columns:
             raise InputError.missing_column(column, columns, where=name)
-
-
-def _resolve(
-    uses: Uses, limits: Mapping[str, int], window: timedelta
-) -> tuple[dict[str, dict[str, Any]], dict[str, IntArray], Groups]:
-    """Run the rules kind by kind; return what each did, which uses hold, and the final groups."""
-    groups = Groups.of_single_records(uses.records)
-    first = uses.of_kind(0)
-    torn = np.bincount(uses.record[first], minlength=uses.records) > 1
-    steps: dict[str, dict[str, Any]] = {}
-    kept: list[tuple[IntArray, IntArray, IntArray, IntArray]] = []
-    for rank, kind in enumerate(uses.kind):
-        place = uses.of_kind(rank)
-        whole = ~torn[uses.record[place]]
-        record, value, time = (part[place][whole] for part in (uses.record, uses.value, uses.time))
-        is_owner = (groups.name >= 0) & _tells_apart(uses.kind, rank)[uses.rank_of(groups.name)]
-        joined = join_kind(
-            groups,
-            record,
-            value,
-            time,
-            owner_of_group=np.where(is_owner, np.arange(len(is_owner)), NOBODY),
-            at_most=limits[kind] if rank else None,
-            back_window=window // timedelta(microseconds=1) if kind in WINDOWED else None,
-        )
-        groups = joined.groups
-        kept.append((record[joined.used], value[joined.used], time[joined.used], joined.rule[joined.used]))
-        steps[kind] = {**joined.counts, "common": joined.common}
-    steps[uses.kind[0]]["records_with_several"] = int(torn.sum())
-    columns = ("record", "value", "time", "rule")
-    links = {name: np.concatenate(parts) for name, parts in zip(columns, zip(*kept, strict=True), strict=True)}
-    return steps, links, groups
-
-
-def _tells_apart(kinds: Sequence[str], rank: int) -> BoolArray:
-    """Say per kind whether two customers it names are never joined by the kind in this place.
-
-    For a strong kind that is the unique kind, for a weak one every strong kind as well; for the unique kind none.
-    """
-    strong = np.array([STRENGTH[kind] == "strong" for kind in kinds])
-    unique = np.arange(len(kinds)) == 0
-    tells_apart: BoolArray = unique if strong[rank] else unique | strong
-    return tells_apart if rank else np.zeros_like(unique)

@@ -1,17 +1,25 @@
-"""Which records are one customer: our components and our whole stitching against networkx and Splink, in one run.
+"""Which records are one customer: how fast, beside networkx, Splink and Spark in one run, and how much of the truth.
 
-Run it from the checkout: ``python -m tests.benchmarks.identity --edges 20000000`` (about 12 GB of memory for the whole
-stitching). Every contender gets a process of its own, so that peak memory is its own too. networkx gets a tenth of the
-edges above two million, and its figures are multiplied by ten: that is marked. Read the ratios: seconds depend on the
-machine and on what else it does. Splink takes part where it is installed.
+Run it from the checkout:
+
+- ``python -m tests.benchmarks.identity --edges 20000000``: our components and our whole stitching against networkx and
+  Splink, and the same components on Spark. Every contender gets a process of its own, so that peak memory is its own
+  too (of Spark only that of Python; its Java gets ``--spark-memory``). The smallest record of each component must be
+  the same for all. networkx takes 1 KB per edge: above ``--networkx-most`` edges it gets a tenth, and its figures are
+  multiplied by ten; that is marked. Read the ratios: seconds depend on the machine and on what else it does. Splink
+  and Spark take part where they are installed.
+- ``python -m tests.benchmarks.identity --truth 1000000``: stitching of so many made-up customers, with shared, changed
+  and handed-on telephones, kiosks and an address of hundreds planted, against what is true of them.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import importlib.metadata
 import importlib.util
 import json
+import os
 import platform
 import resource
 import subprocess
@@ -20,8 +28,7 @@ import tempfile
 import time
 from pathlib import Path
 
-LIBRARIES = ("journeymining", "scipy", "duckdb", "numpy", "networkx", "splink")
-MOST_FOR_NETWORKX = 2_000_000
+LIBRARIES = ("journeymining", "scipy", "duckdb", "numpy", "networkx", "splink", "pyspark")
 TENTH = 10
 RECORDS_PER_CUSTOMER = 8
 VALUES_PER_CUSTOMER = 4
@@ -57,15 +64,29 @@ def write_edges(folder, edges, seed):
         )
 
 
-def ours(folder, clock):
-    import numpy as np
+def edges_of(folder):
+    """Return record and value of every edge."""
     import pyarrow.parquet as pq
+
+    table = pq.read_table(folder / "edges.parquet")
+    return (table[name].to_numpy() for name in ("record", "value"))
+
+
+def smallest(label):
+    """Return the smallest record with the same label, per record."""
+    import numpy as np
+
+    _, first, place = np.unique(label, return_index=True, return_inverse=True)
+    return first[place]
+
+
+def ours(folder):
+    import numpy as np
 
     from journeymining.identity.components import Groups, join_kind
 
-    clock()
-    table = pq.read_table(folder / "edges.parquet")
-    record, value = (table[name].to_numpy() for name in ("record", "value"))
+    yield
+    record, value = edges_of(folder)
     order = np.argsort(value, kind="stable")
     records = int(record.max()) + 1
     joined = join_kind(
@@ -77,35 +98,50 @@ def ours(folder, clock):
         at_most=None,
         back_window=None,
     )
-    return len(joined.groups.name)
+    yield
+    yield smallest(joined.groups.of_record)
 
 
-def ours_whole(folder, clock):
+def ours_whole(folder, **options):
+    import duckdb
+
     from journeymining.identity.stitching import stitch
 
-    clock()
-    found = stitch(folder / "identifiers.parquet", folder / "events.parquet", memory_limit="6GB")
-    return int(found.report["customers"]["all"])
+    yield
+    found = stitch(folder / "identifiers.parquet", folder / "events.parquet", memory_limit="6GB", **options)
+    yield
+    with duckdb.connect() as connection:
+        connection.register("found", found.events)
+        query = f"""
+            WITH numbered AS (SELECT DISTINCT record FROM read_parquet('{folder / "edges.parquet"}'))
+            SELECT min(record) OVER (PARTITION BY customer_id) AS label
+            FROM numbered JOIN found ON event_id = md5('r' || record) ORDER BY record
+        """
+        yield connection.execute(query).fetchnumpy()["label"]
 
 
-def with_networkx(folder, clock):
+def with_networkx(folder):
     import networkx as nx
-    import pyarrow.parquet as pq
+    import numpy as np
 
-    clock()
-    table = pq.read_table(folder / "edges.parquet")
+    yield
+    record, value = edges_of(folder)
     graph = nx.Graph()
-    values = (-1 - table["value"].to_numpy()).tolist()
-    graph.add_edges_from(zip(table["record"].to_pylist(), values, strict=True))
-    return nx.number_connected_components(graph)
+    graph.add_edges_from(zip(record.tolist(), (-1 - value).tolist(), strict=True))
+    components = [[node for node in component if node >= 0] for component in nx.connected_components(graph)]
+    yield
+    label = np.empty(sum(map(len, components)), dtype=np.int64)
+    for component in components:
+        label[component] = min(component)
+    yield label
 
 
-def with_splink(folder, clock):
+def with_splink(folder):
     import duckdb
     from splink.clustering import cluster_pairwise_predictions_at_threshold
     from splink.internals.duckdb.database_api import DuckDBAPI
 
-    clock()
+    yield
     connection = duckdb.connect()
     source = f"read_parquet('{folder / 'edges.parquet'}')"
     connection.execute(f"CREATE TABLE links AS SELECT record AS one, -1 - value AS other FROM {source}")
@@ -114,7 +150,35 @@ def with_splink(folder, clock):
     found = cluster_pairwise_predictions_at_threshold(
         api.register("things"), api.register("links"), api, "thing", "one", "other"
     )
-    return int(connection.execute(f"SELECT count(DISTINCT cluster_id) FROM {found.physical_name}").fetchall()[0][0])
+    yield
+    labels = f"SELECT cluster_id AS label FROM {found.physical_name} WHERE thing >= 0 ORDER BY thing"
+    yield smallest(connection.execute(labels).fetchnumpy()["label"])
+
+
+def spark_here():
+    from journeymining.engines.spark import spark_session
+
+    session = spark_session("local[2]")
+    session.conf.set("spark.sql.shuffle.partitions", "16")
+    return session
+
+
+def on_spark(folder):
+    import duckdb
+
+    from journeymining.identity.spark_components import connected_components
+
+    session = spark_here()
+    yield
+    edges = session.read.parquet(str(folder / "edges.parquet")).selectExpr("record AS one", "-1 - value AS other")
+    connected_components(edges).write.parquet(str(folder / "labels"))
+    yield
+    labels = f"SELECT label FROM read_parquet('{folder / 'labels' / '*.parquet'}') WHERE node >= 0 ORDER BY node"
+    yield smallest(duckdb.sql(labels).to_arrow_table()["label"].to_numpy())
+
+
+def whole_on_spark(folder):
+    yield from ours_whole(folder, spark=spark_here())
 
 
 CONTENDERS = {
@@ -122,25 +186,29 @@ CONTENDERS = {
     "journeymining, all rules": ours_whole,
     "networkx": with_networkx,
     "Splink on DuckDB": with_splink,
+    "journeymining on Spark": on_spark,
+    "all rules on Spark": whole_on_spark,
 }
+"""Each yields when it is ready, when it is done, and then the smallest record of the component of each record."""
+
+NEEDS = {"Splink on DuckDB": "splink", "journeymining on Spark": "pyspark", "all rules on Spark": "pyspark"}
 
 
 def measure(name, folder):
-    """Run one contender in this process; say on stdout how long it took, imports aside, and its peak memory."""
-    begun = used = 0.0
-
-    def clock():
-        nonlocal begun, used
-        begun, used = time.perf_counter(), time.process_time()
-
-    customers = CONTENDERS[name](folder, clock)
+    """Run one contender in this process; say on stdout how long it took, imports aside, its memory and its answer."""
+    contender = CONTENDERS[name](folder)
+    next(contender)
+    begun, used = time.perf_counter(), time.process_time()
+    next(contender)
     found = {
         "seconds": time.perf_counter() - begun,
         "processor": time.process_time() - used,
         "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "customers": customers,
     }
-    sys.stdout.write("\n" + json.dumps(found) + "\n")
+    labels = next(contender).astype("int64")
+    customers = int((labels == range(len(labels))).sum())
+    answer = {"customers": customers, "labels": hashlib.sha256(labels.tobytes()).hexdigest()}
+    sys.stdout.write("\n" + json.dumps(found | answer) + "\n")
 
 
 def apart(folder, *options):
@@ -163,33 +231,53 @@ def run(name, folder):
     return json.loads(apart(folder, "--measure", name).strip().splitlines()[-1])
 
 
-def compare(edges, seed):
-    """Measure every contender on the same edges and print a table."""
+def truth(customers, seed):
+    """Stitch made-up customers and print what of the truth was found."""
+    from journeymining.identity.stitching import stitch
+    from tests.identity.planted import HOTLINE, accuracy, plant
+
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        plant(folder, customers=customers, seed=seed)
+        begun = time.perf_counter()
+        paths = [folder / "identifiers.parquet", folder / "events.parquet"]
+        found = stitch(*paths, blocked=[HOTLINE], memory_limit="4GB")
+        seconds = time.perf_counter() - begun
+        for name, value in accuracy(folder, found).items():
+            print(f"{name:<64}{value:>16,.4f}" if isinstance(value, float) else f"{name:<64}{value:>16,}")
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"{'seconds for stitching':<64}{seconds:>16,.1f}")
+        print(f"{'peak memory, MB':<64}{peak:>16,.0f}")
+
+
+def compare(names, edges, seed, networkx_most):
+    """Measure the contenders on the same edges and print a table."""
     results: dict[str, dict[str, float]] = {}
     notes: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as made:
         whole, tenth = Path(made) / "whole", Path(made) / "tenth"
         write(whole, edges, seed)
-        for name in CONTENDERS:
-            if name.startswith("Splink") and importlib.util.find_spec("splink") is None:
-                print("Splink is not installed and takes no part: pip install 'journeymining[splink]'")
+        for name in names:
+            if name in NEEDS and importlib.util.find_spec(NEEDS[name]) is None:
+                print(f"{name} takes no part: pip install 'journeymining[{NEEDS[name]}]'")
                 continue
-            if name == "networkx" and edges > MOST_FOR_NETWORKX:
+            if name == "networkx" and edges > networkx_most:
                 write(tenth, edges // TENTH, seed)
                 found = run(name, tenth)
                 results[name] = {figure: found[figure] * TENTH for figure in ("seconds", "processor", "peak")}
                 notes[name] = f"ten times what {edges // TENTH:,} edges took, memory at most"
             else:
                 results[name] = run(name, whole)
-    answers = {result["customers"] for result in results.values() if "customers" in result}
+            print(f"{name}: {results[name]['seconds']:.1f} s", file=sys.stderr, flush=True)
+    answers = {result["labels"] for result in results.values() if "labels" in result}
     if len(answers) != 1:
         sys.exit(f"The contenders disagree: { ({name: result.get('customers') for name, result in results.items()}) }")
-    (customers,) = answers
+    customers = next(result["customers"] for result in results.values() if "labels" in result)
     versions = [f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES if importlib.util.find_spec(name)]
-    print(f"{edges:,} edges, {edges // 2:,} records, {customers:,} customers; seed {seed}")
+    print(f"{edges:,} edges, {edges // 2:,} records, {customers:,} customers, the same for all; seed {seed}")
     print(f"Python {platform.python_version()}, {', '.join(versions)}\n")
     print(f"{'':<26}{'seconds':>10}{'× ours':>10}{'processor':>10}{'peak MB':>10}")
-    of_ours = results["journeymining"]["seconds"]
+    of_ours = results[names[0]]["seconds"]
     for name, found in results.items():
         seconds, processor, peak = (found[figure] for figure in ("seconds", "processor", "peak"))
         note = f"  ({notes[name]})" if name in notes else ""
@@ -198,19 +286,26 @@ def compare(edges, seed):
 
 def main():
     """Read the arguments and do what they say."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--edges", type=int, default=2_000_000)
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--only", nargs="+", choices=list(CONTENDERS), default=list(CONTENDERS), metavar="NAME")
+    parser.add_argument("--networkx-most", type=int, default=2_000_000, help="edges that networkx gets at most")
+    parser.add_argument("--spark-memory", default="4g", help="memory of Spark's Java, such as 6g")
+    parser.add_argument("--truth", type=int, metavar="CUSTOMERS", help="measure what of the truth is found instead")
     parser.add_argument("--measure", choices=list(CONTENDERS), help=argparse.SUPPRESS)
     parser.add_argument("--write", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
+    os.environ.setdefault("PYSPARK_SUBMIT_ARGS", f"--driver-memory {given.spark_memory} pyspark-shell")
     if given.measure:
         measure(given.measure, given.folder)
     elif given.write:
         write_edges(given.folder, given.edges, given.seed)
+    elif given.truth:
+        truth(given.truth, given.seed)
     else:
-        compare(given.edges, given.seed)
+        compare(given.only, given.edges, given.seed, given.networkx_most)
 
 
 if __name__ == "__main__":
