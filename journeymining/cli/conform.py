@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from journeymining.cli.options import emit, force_option, format_option, log_argument, log_options, out_option, read_log
+from journeymining.cli.options import (
+    emit,
+    engine_options,
+    force_option,
+    format_option,
+    log_argument,
+    log_options,
+    out_option,
+    read_log,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,6 +62,7 @@ TABLES = (
 @click.option(
     "--fail-under", multiple=True, metavar="FIGURE=NUMBER", help="End with exit code 3 below this, as in fitness=0.9."
 )
+@engine_options
 @format_option
 @out_option
 @force_option
@@ -68,6 +78,8 @@ def command(
     seed: int,
     table: str,
     fail_under: tuple[str, ...],
+    engine: str,
+    spark_master: str | None,
     format: str,
     out: Path | None,
     force: bool,
@@ -80,6 +92,7 @@ def command(
     from journeymining.conformance.design import read_design
     from journeymining.conformance.drift import by_period, drift
     from journeymining.conformance.personas import attributes_of, by_segment, conform_personas, segments_of
+    from journeymining.engines.engine import engine_of
     from journeymining.engines.prepared_log import prepare
     from journeymining.exceptions import UsageError
     from journeymining.writing import refuse_occupied, whole_folder
@@ -93,10 +106,11 @@ def command(
         raise UsageError(
             f"The design '{designed.name}' gives no persona a rule; write personas: {{NAME: {{where: ...}}}}."
         )
+    runs_on = engine_of(engine, spark_master=spark_master)
     events = read_log(**log)
     segments = {name: segments_of(events, name) for name in {*attributes_of(designed), *([by] if by else [])}}
     flags = None if open_after is None else _open_journeys(events, open_after)
-    with prepare(events, journeys=flags) as prepared:
+    with prepare(events, journeys=flags, engine=runs_on) as prepared:
         found = conform_personas(prepared, designed, segments, silent_cost=silent_cost, seed=seed)
         more = {"periods": by_period(prepared, found, every=every), "drift": drift(prepared, found)}
         if by is not None:
@@ -116,7 +130,7 @@ def command(
         }
         with whole_folder(out, force=force) as folder:
             _write(folder, found, more, outcome_event)
-            _write_account(folder, found, events, log, design, settings=settings, seed=seed)
+            _write_account(folder, found, events, log, design, settings=settings, seed=seed, engine=engine)
     emit(more[table] if table in more else getattr(found, table), format)
     click.echo(_said(found), err=True)
     _check_gates(found, gates)
@@ -180,6 +194,7 @@ def _write_account(
     *,
     settings: dict[str, Any],
     seed: int,
+    engine: str,
 ) -> None:
     from journeymining.jobs.account import write_account
 
@@ -195,6 +210,7 @@ def _write_account(
         quality={"conformance": {"journeys": scope, "events": judged, "unchecked": found.summary["unchecked"]}},
         inputs={"design": file},
         seed=seed,
+        engine=engine,
     )
 
 

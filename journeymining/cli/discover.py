@@ -8,6 +8,7 @@ import click
 
 from journeymining.cli.options import (
     emit,
+    engine_options,
     force_option,
     format_option,
     log_argument,
@@ -44,11 +45,21 @@ if TYPE_CHECKING:
 )
 @click.option("--top", type=click.IntRange(1), default=10, show_default=True, help="How many variants are shown.")
 @click.option("--k", type=click.IntRange(min=2), help="For others' eyes: paths of fewer than K customers are grouped.")
+@engine_options
 @format_option
 @out_option
 @force_option
 def command(
-    miner: Miner, noise: float, top: int, k: int | None, format: str, out: Path | None, force: bool, **log: Any
+    miner: Miner,
+    noise: float,
+    top: int,
+    k: int | None,
+    engine: str,
+    spark_master: str | None,
+    format: str,
+    out: Path | None,
+    force: bool,
+    **log: Any,
 ) -> None:
     """Show the journeys that customers actually take.
 
@@ -57,6 +68,7 @@ def command(
     Example: journeymining discover permits.xes.gz --channel case:channel --out outputs/permits
     """
     from journeymining.discovery.results import describe_model, discover, write
+    from journeymining.engines.engine import engine_of
     from journeymining.engines.prepared_log import prepare
     from journeymining.eventlog.anonymity import k_anonymous
     from journeymining.eventlog.report import reading_report
@@ -65,9 +77,10 @@ def command(
 
     if out is not None:
         refuse_occupied(out, force=force)
+    runs_on = engine_of(engine, spark_master=spark_master)
     table = read_log(**log)
     shown = table if k is None else k_anonymous(table, k)
-    with prepare(shown) as prepared:
+    with prepare(shown, engine=runs_on) as prepared:
         digest = str(prepared.manifest["digest"])
         discovery = discover(prepared, miner=miner, noise=noise)
     if out is not None:
@@ -79,6 +92,7 @@ def command(
                 "discover",
                 table,
                 log,
+                engine=engine,
                 settings={"k": k, "miner": miner, "noise": noise, "prepared_log": digest, "files_left_out": missing},
                 counts={name: value for name, value in discovery.coverage.items() if isinstance(value, int)},
                 quality={

@@ -87,6 +87,27 @@ def log_options(function: Command) -> Command:
     return function
 
 
+def engine_options(function: Command) -> Command:
+    """Add the options that say where analyses run; they reach the command as ``engine`` and ``spark_master``."""
+    options = [
+        click.option(
+            "--engine",
+            type=click.Choice(["threads", "spark"]),
+            default="threads",
+            show_default=True,
+            help="Where analyses run: on threads of this machine, or on Spark.",
+        ),
+        click.option(
+            "--spark-master",
+            metavar="URL",
+            help="With --engine spark: the cluster, such as spark://host:7077; by default Spark on this machine.",
+        ),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
 def read_log(
     log: str,
     *,

@@ -25,6 +25,7 @@ def write_account(
     quality: Mapping[str, Any] | None = None,
     inputs: Mapping[str, Path] | None = None,
     seed: int = 0,
+    engine: str = "threads",
 ) -> None:
     """Write ``manifest.json`` and ``quality.json`` beside the results of a command that took a LOG.
 
@@ -43,6 +44,8 @@ def write_account(
     inputs : mapping of str to Path
         Further files that were read, such as the design, by what they are.
     seed : int
+    engine : str
+        Where the analysis ran.
     """
     reading = reading_report(table)
     left_out = {reason: int(found["rows"]) for reason, found in reading.get("left_out", {}).items()}
@@ -58,6 +61,7 @@ def write_account(
         title=place.name,
         scope=reading.get("scope", "all journeys of the log"),
         seed=seed,
+        engine=engine,
         settings={name: value for name, value in log.items() if value and name != "log"} | dict(settings or {}),
         inputs=describe_inputs(
             [*(("log", file) for file in files if log["log"] != "-"), *(inputs or {}).items()],

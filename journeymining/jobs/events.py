@@ -8,7 +8,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from journeymining import __version__
+from journeymining.engines.engine import Threads
 from journeymining.engines.prepared_log import PreparedLog, prepare
 from journeymining.engines.updating import update
 from journeymining.exceptions import InputError
@@ -33,6 +34,7 @@ from journeymining.writing import whole_file
 if TYPE_CHECKING:
     import pandas as pd
 
+    from journeymining.engines.engine import Engine
     from journeymining.jobs.spec import Job
 
 Tell = Callable[[str], None]
@@ -65,6 +67,7 @@ class Builder:
     memory_limit: str | None = None
     full_refresh: bool = False
     tell: Tell = silent
+    engine: Engine = field(default_factory=Threads)
     digest: str = __version__
 
     def step(
@@ -175,6 +178,7 @@ def stitch_customers(builder: Builder) -> dict[str, Any]:
             window=identity.back_window,
             blocked=identity.blocked,
             memory_limit=builder.memory_limit,
+            engine=builder.engine,
         )
         # Compared before the previous table is replaced.
         counts, changes = customer_changes(_previous_records(builder), found.events)
@@ -248,7 +252,7 @@ def prepare_log(builder: Builder) -> PreparedLog:
         cut = LastCut(store.folder / "cut", events, store.path("journeys.parquet")).state()
         previous, changed = None if builder.full_refresh else _previous_log(builder, cut), None
         if previous is None:
-            log = prepare(events, folder, memory_limit=limit, journeys=marks, force=True)
+            log = prepare(events, folder, memory_limit=limit, journeys=marks, engine=builder.engine, force=True)
         else:
             changed = pq.read_table(store.path("cut") / CHANGED)["journey_id"].to_pylist()
             log = update(previous, events, changed, folder, journeys=marks, memory_limit=limit)
@@ -264,7 +268,7 @@ def prepare_log(builder: Builder) -> PreparedLog:
         }
 
     builder.step("prepare", "Preparing the log", {}, PREPARED, do)
-    return PreparedLog.open(store.path("prepared"))
+    return PreparedLog.open(store.path("prepared"), engine=builder.engine)
 
 
 def _previous_log(builder: Builder, cut: dict[str, Any]) -> PreparedLog | None:

@@ -52,7 +52,7 @@ class Manifest:
     title: str
     scope: str = ""
     seed: int = 0
-    engine: str = "duckdb"
+    engine: str = "threads"
     settings: dict[str, Any] = field(default_factory=dict)
     inputs: list[dict[str, Any]] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow.parquet as pq
 
+from journeymining.engines.engine import Threads
 from journeymining.ingest.keys import key_from_environment
 from journeymining.ingest.pull import ingest_sources
 from journeymining.jobs.analyses import (
@@ -37,6 +38,7 @@ from journeymining.report.audit import write_report
 from journeymining.writing import refuse_occupied, whole_folder
 
 if TYPE_CHECKING:
+    from journeymining.engines.engine import Engine
     from journeymining.jobs.events import Tell
     from journeymining.jobs.spec import Job
 
@@ -51,6 +53,7 @@ def run(
     memory_limit: str | None = "4GB",
     full_refresh: bool = False,
     sensitivity: bool = False,
+    engine: Engine | None = None,
     force: bool = False,
     tell: Tell = silent,
 ) -> Path:
@@ -75,6 +78,8 @@ def run(
     sensitivity : bool
         Also compute the headline numbers without the weakest kind of identifier, whether the job asks for it or not;
         see `journeymining.jobs.sensitivity`.
+    engine : Engine, default threads of this machine
+        Where the log is prepared and analysed, see `journeymining.engines.engine.engine_of`; no result depends on it.
     force : bool
         Replace the folder of results.
     tell : function
@@ -92,7 +97,7 @@ def run(
     """
     target = Path(out) if out else Path("outputs") / job.name
     refuse_occupied(target, force=force)
-    builder = _builder(job, events, key, memory_limit, full_refresh, seed, tell)
+    builder = _builder(job, events, key, memory_limit, full_refresh, seed, tell, engine)
     counts = _build(builder)
     log = prepare_log(builder)
     manifest = builder.manifest
@@ -209,19 +214,22 @@ def _builder(
     full_refresh: bool,
     seed: int,
     tell: Tell,
+    engine: Engine | None = None,
 ) -> Builder:
     if not job.config.identity.pseudonymise:
         key = None
     elif key is None:
         key = key_from_environment()
+    runs_on = engine or Threads()
     return Builder(
         job=job,
         store=store_of(job, events),
-        manifest=Manifest(job=job.name, title=job.title, seed=seed),
+        manifest=Manifest(job=job.name, title=job.title, seed=seed, engine=runs_on.name),
         key=key,
         memory_limit=memory_limit,
         full_refresh=full_refresh,
         tell=tell,
+        engine=runs_on,
     )
 
 

@@ -104,7 +104,7 @@ def sensitivity(
         told = _events_without(weakest, job, store, folder, memory_limit)
         flags = pq.read_table(folder / "journeys.parquet")
         with prepare(
-            folder / "events.parquet", folder / "prepared", memory_limit=memory_limit, journeys=flags
+            folder / "events.parquet", folder / "prepared", memory_limit=memory_limit, journeys=flags, engine=log.engine
         ) as other:
             without = _headlines(job, Store(folder), other, told, None, seed=seed)
     table = pd.DataFrame(
