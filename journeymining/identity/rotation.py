@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 DERIVED = (
     *("customers.parquet", "records.parquet", "customer_changes.parquet", "identity.json"),
-    *("events.parquet", "journeys.parquet", "prepared"),
+    *("events.parquet", "journeys.parquet", "cut", "prepared"),
 )
 """What stitching and the steps after it left: all of it carries names made of the old pseudonyms."""
 

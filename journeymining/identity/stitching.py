@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from journeymining.database import connect
+from journeymining.engines.spark_engine import Spark
 from journeymining.exceptions import InputError, UsageError
 from journeymining.identity.cardinality import cardinality
 from journeymining.identity.links import all_links, all_records
 from journeymining.identity.resolving import limits_of, resolve
 from journeymining.identity.settings import DEFAULT_BACK_WINDOW, DEFAULT_KEYS, IdentityConfig
+from journeymining.identity.spark_resolving import resolve_on_spark
 from journeymining.identity.stitch_report import stitch_report
 
 if TYPE_CHECKING:
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     import duckdb
-    from pyspark.sql import SparkSession
+
+    from journeymining.engines.engine import Engine
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +61,7 @@ def stitch(
     window: timedelta = DEFAULT_BACK_WINDOW,
     blocked: Collection[str] = (),
     memory_limit: str | None = None,
-    spark: SparkSession | None = None,
+    engine: Engine | None = None,
 ) -> Stitching:
     """Give every record a customer, by the identifiers that records share.
 
@@ -93,10 +96,10 @@ def stitch(
         What DuckDB may use, such as ``4GB``; beyond it goes to a temporary folder. Besides, the numbers of
         records and values and the resulting tables are held in memory: some 250 bytes per identifier (measured on 4
         million).
-    spark : SparkSession, optional
-        Resolve on Spark: connected components there, then the same rules on each part of what hangs together, on the
-        executors. All results are equal. Paths must be readable by Spark; the resulting tables still come to this
-        machine.
+    engine : Engine, default this process
+        On the engine of Spark connected components are found there, and the same rules run on the executors, on each
+        part that hangs together; all results are equal. Paths must be readable by Spark; the resulting tables still
+        come to this machine.
 
     Returns
     -------
@@ -139,12 +142,10 @@ def stitch(
         _open(connection, "identifiers", identifiers, IDENTIFIER_COLUMNS)
         _open(connection, "events", events, ("source", "event_id"))
         report = {"cardinality": cardinality(connection, settings.keys, limits_of(settings))}
-        if spark is None:
-            steps = resolve(connection, settings)
+        if isinstance(engine, Spark):
+            steps = resolve_on_spark(connection, engine.session, identifiers, settings, memory_limit=memory_limit)
         else:
-            from journeymining.identity.spark_resolving import resolve_on_spark
-
-            steps = resolve_on_spark(connection, spark, identifiers, settings, memory_limit=memory_limit)
+            steps = resolve(connection, settings)
         stitched, customers = all_records(connection), all_links(connection)
         report |= stitch_report(connection, steps, settings)
     logger.info("stitched %d records into %d customers", len(stitched), report["customers"]["all"])

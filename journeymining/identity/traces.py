@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -12,7 +14,7 @@ import duckdb
 
 from journeymining.database import connect
 from journeymining.exceptions import InputError, UsageError
-from journeymining.ingest.keys import normalise, pseudonym
+from journeymining.ingest.distinct import identifier_hash
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -96,7 +98,13 @@ def find_traces(store: Path, customer: str) -> Traces | None:
     return Traces(frozenset(ids), frozenset(names), own, shared, others, counts)
 
 
-def record_test(traces: Traces, *, key: bytes, region: str | None) -> Callable[[Iterable[str | None]], bool]:
+def writes_in_clear(store: Path) -> bool:
+    """Say whether a job writes identifiers in clear (``pseudonymise: false``): each then begins with its kind."""
+    query = "SELECT count(*) FROM (SELECT 1 FROM {customers} WHERE starts_with(value_hash, kind || ':') LIMIT 1)"
+    return bool(_query(store, query, [])[0][0])
+
+
+def record_test(traces: Traces, *, key: bytes | None, region: str | None) -> Callable[[Iterable[str | None]], bool]:
     """Return a function that says whether the texts of one raw record are the customer's.
 
     They are when one of them is an identifier of the customer that nobody else has; or one that others have too, unless
@@ -126,16 +134,16 @@ def record_test(traces: Traces, *, key: bytes, region: str | None) -> Callable[[
     return is_theirs
 
 
-def hashes(text: str, kinds: Iterable[str], *, key: bytes, region: str | None) -> list[tuple[str, str]]:
-    """Return (kind, pseudonym) of a text, for every kind that it could be."""
+def hashes(text: str, kinds: Iterable[str], *, key: bytes | None, region: str | None) -> list[tuple[str, str]]:
+    """Return (kind, pseudonym) of a text, for every kind that it could be; without a key as jobs in clear write it."""
     found = []
     for kind in kinds:
         if kind == "phone" and not _TELEPHONE.fullmatch(text):
             continue
         if kind == "email" and "@" not in text:
             continue
-        if value := normalise(kind, text, region):
-            found.append((kind, pseudonym(kind, value, key)))
+        if value := identifier_hash(kind, region, key)(text):
+            found.append((kind, value))
     return found
 
 
@@ -148,6 +156,21 @@ def tokens(text: str) -> set[str]:
     ['+49', '1', '30', 'ENTERQUEUE', 'calls']
     """
     return set(_TOKEN.findall(text))
+
+
+def name_test(names: frozenset[str]) -> Callable[[str], bool]:
+    """Return a function that says whether a text names one of the names, as a whole, as a piece, or spelt for JSON.
+
+    A name that holds a separator itself, such as an identifier in clear with a blank, is looked for anywhere.
+    """
+    spelt = names | {json.dumps(name)[1:-1] for name in names} | {escape(name) for name in names}
+    whole = frozenset(name for name in spelt if _TOKEN.fullmatch(name))
+    parts = sorted(spelt - whole)
+
+    def is_named(text: str) -> bool:
+        return not whole.isdisjoint(tokens(text)) or any(part in text for part in parts)
+
+    return is_named
 
 
 def _pieces(text: str) -> set[str]:

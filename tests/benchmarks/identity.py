@@ -156,11 +156,11 @@ def with_splink(folder):
 
 
 def spark_here():
-    from journeymining.engines.spark import spark_session
+    from journeymining.engines.spark_engine import Spark
 
-    session = spark_session("local[2]")
-    session.conf.set("spark.sql.shuffle.partitions", "16")
-    return session
+    engine = Spark("local[2]")
+    engine.session.conf.set("spark.sql.shuffle.partitions", "16")
+    return engine
 
 
 def on_spark(folder):
@@ -168,7 +168,7 @@ def on_spark(folder):
 
     from journeymining.identity.spark_components import connected_components
 
-    session = spark_here()
+    session = spark_here().session
     yield
     edges = session.read.parquet(str(folder / "edges.parquet")).selectExpr("record AS one", "-1 - value AS other")
     connected_components(edges).write.parquet(str(folder / "labels"))
@@ -178,7 +178,7 @@ def on_spark(folder):
 
 
 def whole_on_spark(folder):
-    yield from ours_whole(folder, spark=spark_here())
+    yield from ours_whole(folder, engine=spark_here())
 
 
 CONTENDERS = {

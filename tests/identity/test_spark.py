@@ -16,11 +16,6 @@ from .conftest import event_table, identifier_table
 pytest.importorskip("pyspark", reason="pyspark is not installed: pip install 'journeymining[spark]'")
 
 
-@pytest.fixture(scope="module")
-def spark(spark_engine):
-    return spark_engine.session
-
-
 def chains(rng):
     """Return two chains of 40 nodes with numbers in random order, each step given once or twice."""
     steps = [np.stack([nodes[:-1], nodes[1:]], axis=1) for nodes in np.split(rng.permutation(80), 2)]
@@ -56,7 +51,7 @@ def smallest_by_scipy(edges):
 
 
 @pytest.mark.slow
-def test_components_are_those_of_networkx_and_scipy_whatever_the_order_of_rows(spark):
+def test_components_are_those_of_networkx_and_scipy_whatever_the_order_of_rows(spark_engine):
     from journeymining.identity.spark_components import connected_components
 
     rng = np.random.default_rng(23)
@@ -65,17 +60,19 @@ def test_components_are_those_of_networkx_and_scipy_whatever_the_order_of_rows(s
     assert smallest_by_scipy(edges) == expected
     shuffled = rng.permutation(edges)[:, ::-1]
 
-    found = connected_components(spark.createDataFrame(pa.table({"one": shuffled[:, 0], "other": shuffled[:, 1]})))
+    found = connected_components(
+        spark_engine.session.createDataFrame(pa.table({"one": shuffled[:, 0], "other": shuffled[:, 1]}))
+    )
 
     rows = found.collect()
     assert dict(map(tuple, rows)) == expected
     assert len(rows) == len(expected)
 
 
-def test_texts_can_be_nodes(spark):
+def test_texts_can_be_nodes(spark_engine):
     from journeymining.identity.spark_components import connected_components
 
-    edges = spark.createDataFrame([("b", "c"), ("c", "a"), ("x", "x")], "one STRING, other STRING")
+    edges = spark_engine.session.createDataFrame([("b", "c"), ("c", "a"), ("x", "x")], "one STRING, other STRING")
 
     assert dict(map(tuple, connected_components(edges).collect())) == {"a": "a", "b": "a", "c": "a", "x": "x"}
 
@@ -105,12 +102,12 @@ def random_records(rng, customers):
     return records
 
 
-def assert_equal_on_spark(spark, records, **options):
+def assert_equal_on_spark(spark_engine, records, **options):
     identifiers, events = identifier_table(records), event_table(records)
     here = stitch(identifiers, events, **options)
     shuffled = identifiers.take(np.random.default_rng(3).permutation(len(identifiers)))
 
-    there = stitch(shuffled, events, spark=spark, **options)
+    there = stitch(shuffled, events, engine=spark_engine, **options)
 
     assert there.events.equals(here.events)
     assert there.customers.equals(here.customers)
@@ -119,10 +116,10 @@ def assert_equal_on_spark(spark, records, **options):
 
 
 @pytest.mark.slow
-def test_a_whole_stitching_is_equal_on_spark(spark):
+def test_a_whole_stitching_is_equal_on_spark(spark_engine):
     records = random_records(np.random.default_rng(11), 60)
 
-    found = assert_equal_on_spark(spark, records, blocked=("K3",), at_most={"cookie": 3})
+    found = assert_equal_on_spark(spark_engine, records, blocked=("K3",), at_most={"cookie": 3})
 
     # All that the rules are there for occurs in it.
     assert {row["rule"] for row in found.report["links"]} == {
@@ -133,7 +130,7 @@ def test_a_whole_stitching_is_equal_on_spark(spark):
     assert {"KIOSK", "INFO", "HOTLINE"} <= {row["value_hash"] for row in found.report["left_out"]}
 
 
-def test_a_small_stitching_is_equal_on_spark_from_files(spark, tmp_path):
+def test_a_small_stitching_is_equal_on_spark_from_files(spark_engine, tmp_path):
     import pyarrow.parquet as pq
 
     records = [
@@ -147,7 +144,7 @@ def test_a_small_stitching_is_equal_on_spark_from_files(spark, tmp_path):
     pq.write_table(event_table(records), tmp_path / "events.parquet")
 
     here = stitch(identifier_table(records), event_table(records))
-    there = stitch(tmp_path / "identifiers.parquet", tmp_path / "events.parquet", spark=spark)
+    there = stitch(tmp_path / "identifiers.parquet", tmp_path / "events.parquet", engine=spark_engine)
 
     assert there.events.equals(here.events)
     assert there.customers.equals(here.customers)
