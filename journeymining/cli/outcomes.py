@@ -237,7 +237,7 @@ def _until(
         f"{found.counts['journeys'] - found.counts['watched']} of {found.counts['journeys']} are left out.",
         err=True,
     )
-    return {"survival": found.comparison, "survival_curves": found.curves}, found.counts
+    return {"survival": found.comparison, "survival_curves": found.curves, "hazards": found.hazards}, found.counts
 
 
 def _correlated(

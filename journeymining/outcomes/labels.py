@@ -122,11 +122,9 @@ def judge(
     in_scope: NDArray[np.bool_] | None = None,
 ) -> Judged:
     """Say what is known of the outcome of every journey, as a section of the job file asks."""
-    scope = in_scope
     if config.scope:
         _known(config.scope, journeys, f"outcomes.{name}.scope")
-        inside = np.bincount(journeys.row[journeys.is_activity(config.scope)], minlength=len(journeys)) > 0
-        scope = inside if scope is None else scope & inside
+    scope = scope_of(config, journeys, in_scope)
     definition = config.definition(name)
     if config.survey is not None:
         if surveys is None:
@@ -172,6 +170,16 @@ def judge(
         in_scope=scope,
         definition=definition,
     )
+
+
+def scope_of(
+    config: OutcomeConfig, journeys: JourneyFrame, in_scope: NDArray[np.bool_] | None
+) -> NDArray[np.bool_] | None:
+    """Return which journeys a question is about: those with an activity of its scope, of those already in scope."""
+    if not config.scope:
+        return in_scope
+    inside = np.bincount(journeys.row[journeys.is_activity(config.scope)], minlength=len(journeys)) > 0
+    return inside if in_scope is None else in_scope & inside
 
 
 def occurrences_in_log(journeys: JourneyFrame, activities: Sequence[str]) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from journeymining.outcomes.config import OutcomeConfig
 from journeymining.outcomes.dependence import contributions
 from journeymining.outcomes.deviations import with_deviations
 from journeymining.outcomes.drift import compare_with_training, drift_sentence
-from journeymining.outcomes.labels import judge
+from journeymining.outcomes.labels import judge, scope_of
 from journeymining.outcomes.landmarks import REASONS, at_landmark, leave_out, length
 from journeymining.outcomes.model_file import read_model
 from journeymining.outcomes.modelling import bounds
@@ -148,9 +148,7 @@ def _waiting(
         reason[(reason == "censored") & came] = "known"
     else:
         # Answers and tables are not at hand: whoever may still have the outcome is scored.
-        if config.scope:
-            inside = np.bincount(journeys.row[journeys.is_activity(config.scope)], minlength=len(journeys)) > 0
-            in_scope = inside if in_scope is None else in_scope & inside
+        in_scope = scope_of(config, journeys, in_scope)
         paths, landmark, reason = at_landmark(journeys, config.landmark or "journey_end", config.mask, in_scope)
         if config.window is not None:
             paths = paths.keep_events(paths.time > landmark[paths.row] - length(config.window))

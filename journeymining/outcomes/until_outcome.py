@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from journeymining.exceptions import EmptyLogError, UsageError
-from journeymining.outcomes.labels import Occurrences, occurrences_in_log
+from journeymining.outcomes.hazards import TIMED, compare_hazards
+from journeymining.outcomes.labels import Occurrences, occurrences_in_log, scope_of
 from journeymining.outcomes.landmarks import REASONS, at_landmark, leave_out, length
 from journeymining.outcomes.survival import compare_survival, kaplan_meier
 from journeymining.outcomes.variants import memberships
@@ -24,13 +26,16 @@ DAY = 86_400e6
 CURVES = 5
 """Patterns whose curves are told: those with the smallest p."""
 
+MOST_HAZARDS = 10
+
 
 @dataclass(frozen=True, eq=False)
 class UntilOutcome:
-    """``comparison``: one row per pattern; ``curves``: one row per group and time; ``counts``: every journey."""
+    """One row per pattern in ``comparison`` and ``hazards``, per group and time in ``curves``; all in ``counts``."""
 
     comparison: pd.DataFrame
     curves: pd.DataFrame
+    hazards: pd.DataFrame
     counts: dict[str, int]
 
 
@@ -64,7 +69,9 @@ def until_outcome(
         ``comparison``: ``level``, ``pattern``, ``n``, ``median_with``, ``median_without`` (days; NaN if not reached),
         ``p`` (log-rank; journeys of one customer count as independent), ``q`` (Benjamini-Hochberg over all rows);
         smallest p first. ``curves``: ``group`` (*all*, and *with* and *without* the five patterns of smallest p) and
-        the columns of `journeymining.outcomes.survival.kaplan_meier`, time in days.
+        the columns of `journeymining.outcomes.survival.kaplan_meier`, time in days. ``hazards``: of the ten patterns of
+        smallest p that happen at a moment, how fast the outcome comes once they have, watched from the beginning of a
+        journey for as long as the horizon; see `journeymining.outcomes.hazards.compare_hazards`.
 
     Raises
     ------
@@ -75,9 +82,7 @@ def until_outcome(
     """
     if not config.event or config.landmark is None or config.horizon is None:
         raise UsageError("How long it takes until an outcome can be said of events only: --event ACTIVITY.")
-    if config.scope:
-        inside = np.bincount(journeys.row[journeys.is_activity(config.scope)], minlength=len(journeys)) > 0
-        in_scope = inside if in_scope is None else in_scope & inside
+    in_scope = scope_of(config, journeys, in_scope)
     mask = list(dict.fromkeys([*config.event, *config.mask]))
     paths, landmark, reason = at_landmark(journeys, config.landmark, mask, in_scope)
     if config.window is not None:
@@ -97,7 +102,27 @@ def until_outcome(
         raise EmptyLogError(f"Outcome '{name}': it never comes in the {len(rows)} journeys that are watched.")
     days = (np.minimum(found.next, watched) - begin)[rows] / DAY
     comparison, curves = _compare(paths[rows], days, came, least)
-    return UntilOutcome(comparison, curves, counts)
+    whole = journeys.keep_events(~journeys.is_activity(mask))
+    hazards = _hazards(name, config, whole if in_scope is None else whole[in_scope], journeys, comparison)
+    return UntilOutcome(comparison, curves, hazards, counts)
+
+
+def _hazards(
+    name: str, config: OutcomeConfig, paths: JourneyFrame, journeys: JourneyFrame, comparison: pd.DataFrame
+) -> pd.DataFrame:
+    """Compare hazards over whole paths, which lack the masked events; the outcomes are those of all journeys."""
+    end = int(journeys.time.max())
+    paths = paths[(paths.lengths > 0) & (paths.start < end)]
+    found = Occurrences(paths, occurrences_in_log(journeys, config.event), paths.start, paths.start)
+    if config.happens_once(name):
+        paths, following = paths[found.before == 0], found.next[found.before == 0]
+    else:
+        following = found.next
+    watched = np.minimum(paths.start + length(config.horizon or timedelta(0)), end)
+    timed = comparison[comparison["level"].isin(TIMED)].head(MOST_HAZARDS)
+    timed = timed[timed["pattern"].str.startswith("uses ") | (timed["level"] != "channel")]
+    patterns = list(zip(timed["level"], timed["pattern"], strict=True))
+    return compare_hazards(paths, np.minimum(following, watched), following <= watched, patterns)
 
 
 def _compare(
@@ -109,8 +134,8 @@ def _compare(
     has = pd.DataFrame({place: table.column(place) for place in usable}, index=range(len(paths)))
     comparison = compare_survival(days, came, has)
     places = comparison["pattern"].astype(int)
-    comparison.insert(0, "level", [table.level[place] for place in places])
-    comparison["pattern"] = [table.pattern[place] for place in places]
+    comparison.insert(0, "level", pd.Series([table.level[place] for place in places], dtype="str"))
+    comparison["pattern"] = pd.Series([table.pattern[place] for place in places], dtype="str")
     groups = {"all": np.ones(len(paths), dtype=bool)}
     for place in places.head(CURVES):
         groups[f"with {table.pattern[place]}"] = has[place].to_numpy()
