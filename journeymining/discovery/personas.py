@@ -113,6 +113,7 @@ def find_personas(variants: pd.DataFrame, *, most: int = 8, draws: int = 50, see
     C. Hennig, *Computational Statistics & Data Analysis* 52 (2007) 258-271; L. Hubert, P. Arabie, *Journal of
     Classification* 2 (1985) 193-218; R. Tibshirani, G. Walther, T. Hastie, *JRSS B* 63 (2001) 411-423 (references).
     """
+    import sklearn.cluster  # noqa: F401 - limits hold for what is loaded
     from threadpoolctl import threadpool_limits
 
     if most < 2 or draws < 2:
