@@ -17,3 +17,10 @@ def compiled(function: Callable[..., Any]) -> Any:
     except RuntimeError:
         # A read-only installation without a home folder has no place for the machine code.
         return numba.njit(nogil=True)(function)
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """Return a function that is put into each compiled one that calls it: a part of an inner loop with a name."""
+    import numba
+
+    return numba.njit(inline="always")(function)

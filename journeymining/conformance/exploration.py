@@ -1,26 +1,63 @@
-"""The compiled walk through the markings of a net, for `reachability`."""
+"""The compiled walk through the markings of a net, for `reachability`.
+
+``net`` is what `reachability.arcs` returns: what each transition needs, and how it changes the marking.
+"""
 # ruff: noqa: ANN001, ANN202, ANN201, SIM110
-# mypy: disable-error-code="no-untyped-def, no-untyped-call"
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, assignment"
 
 from __future__ import annotations
 
 import numpy as np
 
 from journeymining.conformance.compiled import compiled
+from journeymining.conformance.petri import MOST_TOKENS
+
+COMPLETE, TOO_LARGE, UNBOUNDED = 0, 1, 2
+"""How an exploration ends."""
 
 
 @compiled
-def marking_hash(marking):
-    """Hash a marking (FNV-1a)."""
-    value = np.uint64(14695981039346656037)
-    for tokens in marking:
-        value = (value ^ np.uint64(tokens)) * np.uint64(1099511628211)
-    return np.int64(value >> np.uint64(1))
+def explore(net, initial, limit):
+    """Find all markings of a net, breadth first; return how it ended, the place that overflows, markings and moves."""
+    transitions, places = len(net[0]) - 1, len(initial)
+    markings, parent = np.zeros((1024, places), dtype=np.uint8), np.full(1024, -1, dtype=np.int32)
+    markings[0] = initial
+    table, states = rehashed(markings, 1, 4096), 1
+    moves, edges = np.zeros((3, 4096), dtype=np.int32), 0
+    at = 0
+    while at < states:
+        for transition in range(transitions):
+            if not enabled(net, markings[at], transition):
+                continue
+            after, overflow = fired(net, markings[at], transition)
+            if overflow >= 0:
+                return UNBOUNDED, overflow, markings[:states], moves[:, :edges]
+            slot = marking_slot(table, markings, after)
+            if table[slot] == -1:
+                pumped = _pumped(markings, parent, at, after)
+                if pumped >= 0:
+                    return UNBOUNDED, pumped, markings[:states], moves[:, :edges]
+                if states == limit:
+                    return TOO_LARGE, 0, markings[:states], moves[:, :edges]
+                if states == len(markings):
+                    markings, parent = doubled(markings), doubled(parent)
+                markings[states], parent[states], table[slot] = after, at, states
+                states += 1
+                if 2 * states > len(table):
+                    table = rehashed(markings, states, 2 * len(table))
+                    slot = marking_slot(table, markings, after)
+            if edges == moves.shape[1]:
+                moves = np.concatenate((moves, np.zeros_like(moves)), axis=1)
+            moves[0, edges], moves[1, edges], moves[2, edges] = at, table[slot], transition
+            edges += 1
+        at += 1
+    return COMPLETE, 0, markings[:states], moves[:, :edges]
 
 
 @compiled
-def enabled(start, place, weight, marking, transition):
+def enabled(net, marking, transition):
     """Say whether a transition can fire."""
+    start, place, weight = net[0], net[1], net[2]
     for arc in range(start[transition], start[transition + 1]):
         if marking[place[arc]] < weight[arc]:
             return False
@@ -28,96 +65,57 @@ def enabled(start, place, weight, marking, transition):
 
 
 @compiled
-def explore(
-    need_start, need_place, need_weight, change_start, change_place, change_weight, initial, limit, most
-):  # fmt: skip
-    """Find all markings of a net, breadth first; return a status, the place that overflows, markings and moves.
-
-    The status is 0 when complete, 1 when there are more than ``limit`` markings, 2 when the net is unbounded.
-    """
-    places, transitions = len(initial), len(need_start) - 1
-    capacity, table_size = 1024, 4096
-    markings = np.zeros((capacity, places), dtype=np.uint8)
-    parent = np.full(capacity, -1, dtype=np.int32)
-    table = np.full(table_size, -1, dtype=np.int32)
-    edge_capacity, edges, states = 4096, 0, 1
-    source, target = np.zeros(edge_capacity, dtype=np.int32), np.zeros(edge_capacity, dtype=np.int32)
-    fired = np.zeros(edge_capacity, dtype=np.int32)
-    markings[0] = initial
-    table[marking_hash(initial) % table_size] = 0
-    after = np.zeros(places, dtype=np.uint8)
-    status, culprit, at = 0, 0, 0
-    while at < states and status == 0:
-        for transition in range(transitions):
-            if not enabled(need_start, need_place, need_weight, markings[at], transition):
-                continue
-            after[:] = markings[at]
-            heavy = False
-            for arc in range(change_start[transition], change_start[transition + 1]):
-                tokens = np.int64(after[change_place[arc]]) + change_weight[arc]
-                if tokens > most:
-                    status, culprit = 2, change_place[arc]
-                    tokens = most
-                after[change_place[arc]] = tokens
-            slot = marking_hash(after) % table_size
-            found = -1
-            while table[slot] != -1:
-                if (markings[table[slot]] == after).all():
-                    found = table[slot]
-                    break
-                slot = (slot + 1) % table_size
-            if found == -1:
-                for place in range(places):
-                    heavy = heavy or after[place] > 1
-                if heavy:
-                    # A marking that exceeds one on the way to it can be pumped up: the net is unbounded.
-                    ancestor = at
-                    while ancestor != -1 and status == 0:
-                        if (after >= markings[ancestor]).all():
-                            status = 2
-                            for place in range(places):
-                                if after[place] > markings[ancestor, place]:
-                                    culprit = place
-                        ancestor = parent[ancestor]
-                if states == limit and status == 0:
-                    status = 1
-                if status != 0:
-                    break
-                if states == capacity:
-                    capacity *= 2
-                    grown = np.zeros((capacity, places), dtype=np.uint8)
-                    grown[:states] = markings
-                    markings = grown
-                    parents = np.full(capacity, -1, dtype=np.int32)
-                    parents[:states] = parent
-                    parent = parents
-                markings[states] = after
-                parent[states] = at
-                table[slot] = states
-                found = states
-                states += 1
-                if 2 * states > table_size:
-                    table_size *= 2
-                    table = np.full(table_size, -1, dtype=np.int32)
-                    for state in range(states):
-                        slot = marking_hash(markings[state]) % table_size
-                        while table[slot] != -1:
-                            slot = (slot + 1) % table_size
-                        table[slot] = state
-            if edges == edge_capacity:
-                edge_capacity *= 2
-                source, target, fired = _doubled(source), _doubled(target), _doubled(fired)
-            source[edges], target[edges], fired[edges] = at, found, transition
-            edges += 1
-        at += 1
-    return status, culprit, markings[:states], source[:edges], target[:edges], fired[:edges]
+def fired(net, marking, transition):
+    """Return the marking after a transition, and a place that then holds more tokens than can be counted, or -1."""
+    start, place, weight = net[3], net[4], net[5]
+    after, overflow = marking.copy(), -1
+    for arc in range(start[transition], start[transition + 1]):
+        tokens = np.int64(after[place[arc]]) + weight[arc]
+        if tokens > MOST_TOKENS:
+            overflow, tokens = np.int64(place[arc]), MOST_TOKENS
+        after[place[arc]] = tokens
+    return after, overflow
 
 
 @compiled
-def _doubled(values):
-    grown = np.zeros(2 * len(values), dtype=values.dtype)
-    grown[: len(values)] = values
-    return grown
+def marking_slot(table, markings, marking):
+    """Return the slot of a marking in a hash table of their numbers, or the free slot where it belongs (FNV-1a)."""
+    value = np.uint64(14695981039346656037)
+    for tokens in marking:
+        value = (value ^ np.uint64(tokens)) * np.uint64(1099511628211)
+    slot = np.int64(value >> np.uint64(1)) % len(table)
+    while table[slot] != -1 and not (markings[table[slot]] == marking).all():
+        slot = (slot + 1) % len(table)
+    return slot
+
+
+@compiled
+def rehashed(markings, number, size):
+    """Return a hash table of the numbers of the first markings."""
+    table = np.full(size, -1, dtype=np.int32)
+    for one in range(number):
+        table[marking_slot(table, markings, markings[one])] = one
+    return table
+
+
+@compiled
+def doubled(values):
+    """Return room for twice as many entries."""
+    return np.concatenate((values, np.zeros_like(values)))
+
+
+@compiled
+def _pumped(markings, parent, at, after):
+    """Return a place that fills without end if a marking exceeds one on the way to it, else -1."""
+    # Nothing can exceed another marking of a safe net.
+    if after.max() <= 1:
+        return -1
+    ancestor = at
+    while ancestor != -1:
+        if (after >= markings[ancestor]).all():
+            return np.flatnonzero(after > markings[ancestor])[-1]
+        ancestor = parent[ancestor]
+    return -1
 
 
 @compiled

@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from journeymining.conformance.exploration import backward, explore
-from journeymining.conformance.petri import MOST_TOKENS
+from journeymining.conformance.exploration import TOO_LARGE, UNBOUNDED, backward, explore
 from journeymining.exceptions import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from journeymining.conformance.petri import PetriNet
-
-TOO_LARGE, UNBOUNDED = 1, 2
 
 
 @dataclass(frozen=True)
@@ -60,9 +57,7 @@ def reachability_graph(net: PetriNet, *, limit: int = 100_000) -> ReachabilityGr
         raise InputError("The model has no initial marking and not exactly one source place to put one in.")
     if not net.finals:
         raise InputError("The model has no final marking and not exactly one sink place: where does a journey end?")
-    status, place, markings, source, target, transition = explore(
-        *arcs(net), net.initial.astype(np.uint8), limit, MOST_TOKENS
-    )
+    status, place, markings, (source, target, transition) = explore(arcs(net), net.initial.astype(np.uint8), limit)
     if status == UNBOUNDED:
         raise InputError(f"The model is unbounded: tokens pile up in place '{net.places[place]}' without end.")
     if status == TOO_LARGE:

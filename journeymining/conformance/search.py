@@ -67,14 +67,15 @@ def search(
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     symbols = np.concatenate([*todo, nothing[0]]).astype(np.int32)
     finals = np.array([final.astype(np.uint8) for final in net.finals])
-    table: tuple[NDArray[Any], ...] = (*arcs(net), net.initial.astype(np.uint8), finals, transition_labels)
+    model = (arcs(net), net.initial.astype(np.uint8), finals, transition_labels)
+    events = np.array([symbol_labels, costs.log, costs.both], dtype=np.int32)
     lower, found, number, kind, position, transition = search_paths(
-        *table, costs.model, symbol_labels, costs.log, costs.both, symbols, offsets, np.append(False, flags), budget
+        *model, costs.model, events, symbols, offsets, np.append(False, flags), budget
     )
     starts = np.concatenate([[0], np.cumsum(number)]).astype(np.int64)
     way = transition[: starts[1]]
     if not found[0]:
-        way = _any_way(table, budget)
+        way = _any_way(model, budget)
     parts: list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]] = []
     upper = lower.copy()
     for path in range(1, len(todo)):
@@ -98,14 +99,13 @@ def search(
     )
 
 
-def _any_way(table: tuple[NDArray[Any], ...], budget: int) -> NDArray[np.int32]:
+def _any_way(model: tuple[Any, ...], budget: int) -> NDArray[np.int32]:
     """Return the transitions of some way through a model, found by going ahead as far as possible."""
-    none = np.zeros(0, dtype=np.int32)
     # Where no step costs anything, the search goes on from where it came to last: depth first.
-    free = np.zeros(len(table[-1]), dtype=np.int32)
-    one, nowhere = np.zeros(1, dtype=np.int32), np.zeros(2, dtype=np.int64)
+    free, nothing = np.zeros(len(model[-1]), dtype=np.int32), np.zeros(0, dtype=np.int32)
+    no_event, unfinished = np.ones((3, 1), dtype=np.int32), np.zeros(1, dtype=np.bool_)
     _, found, _, _, _, transition = search_paths(
-        *table, free, one, one, one, none, nowhere, np.zeros(1, dtype=np.bool_), budget
+        *model, free, no_event, nothing, np.zeros(2, dtype=np.int64), unfinished, budget
     )
     if not found[0]:
         raise InputError(f"The end of the model was not found within {budget} states: it may be dead or unbounded.")

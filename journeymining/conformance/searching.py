@@ -1,25 +1,185 @@
-"""The compiled search of `search`: cheapest first through pairs of a place in the path and a marking of the net."""
+"""The compiled search of `search`: cheapest first through pairs of a place in the path and a marking of the net.
+
+Plain arrays in and out. ``net`` is what `reachability.arcs` returns: what each transition needs, and how it changes the
+marking. ``events`` has per symbol its label (-1: none), its cost alone and together.
+"""
 # ruff: noqa: ANN001, ANN202, ANN201, SIM110
-# mypy: disable-error-code="no-untyped-def, no-untyped-call"
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, assignment"
 
 from __future__ import annotations
 
 import numpy as np
 
-from journeymining.conformance.compiled import compiled
-from journeymining.conformance.exploration import enabled, marking_hash
+from journeymining.conformance.compiled import compiled, inlined
+from journeymining.conformance.exploration import doubled, enabled, fired, marking_slot, rehashed
 
-MOST = 250
+POSSIBLE, NEEDED = 0, 1
+"""What is known of a marking's labels: they may still come; no end can be reached without them."""
+
+BEGIN, END, FINAL = 0, 1, 2
+"""What else is known of a marking: where its moves begin (-1: not made yet) and end, and whether it is an end."""
+
+SPENT, PARENT, HOW, DONE = 0, 1, 2, 3
+"""What is known of a node of the search: its cost, the node before it, the move between, whether it was looked at."""
 
 
 @compiled
-def _larger(values, size):
-    grown = np.empty(size, dtype=values.dtype)
-    grown[: len(values)] = values
-    return grown
+def search_paths(net, initial, finals, labels, model_cost, events, symbols, offsets, unfinished, budget):
+    """Align every path; return lower bound, whether that is the optimum, number of moves, and the moves of each."""
+    paths = len(offsets) - 1
+    # Markings and the moves from them are kept for all paths; they are made when first needed.
+    known = _no_markings(net, initial, finals, labels)
+    steps = np.empty((2, 4096), dtype=np.int32)
+    cheapest = _cheapest(labels, model_cost, known[1].shape[2])
+    lower, found = np.zeros(paths, dtype=np.int32), np.zeros(paths, dtype=np.bool_)
+    number, moves, written = np.zeros(paths, dtype=np.int32), np.empty((3, 1024), dtype=np.int32), 0
+    for path in range(paths):
+        here = symbols[offsets[path] : offsets[path + 1]]
+        ahead, lacking = _sure(here, events, cheapest, unfinished[path])
+        lower[path], goal, keys, nodes, known, steps = _search_path(
+            net, finals, labels, model_cost, events, here, ahead, lacking, unfinished[path], budget, known, steps
+        )
+        found[path] = goal >= 0
+        if found[path]:
+            moves, number[path] = _written(moves, written, keys, nodes, goal, len(here), len(labels))
+            written += number[path]
+    return lower, found, number, moves[0, :written], moves[1, :written], moves[2, :written]
 
 
 @compiled
+def _cheapest(labels, model_cost, kinds):
+    """Return what the cheapest step of each label costs."""
+    cheapest = np.full(kinds, np.iinfo(np.int32).max, dtype=np.int32)
+    for transition in range(len(labels)):
+        if labels[transition] >= 0:
+            cheapest[labels[transition]] = min(cheapest[labels[transition]], model_cost[transition])
+    return cheapest
+
+
+@compiled
+def _sure(steps, events, cheapest, unfinished):
+    """Return what must be paid from each place of a path on.
+
+    Per place and label: what its events cost where the model can no longer match them (in the last column those that
+    it never could), and what a step of the label costs that no event of the path has.
+    """
+    length, kinds = len(steps), len(cheapest)
+    ahead = np.zeros((length + 1, kinds + 1), dtype=np.int32)
+    lacking = np.zeros((length + 1, kinds), dtype=np.int32)
+    if not unfinished:
+        lacking[:] = cheapest
+    for at in range(length - 1, -1, -1):
+        label, alone, together = events[0, steps[at]], events[1, steps[at]], events[2, steps[at]]
+        ahead[at], lacking[at] = ahead[at + 1], lacking[at + 1]
+        ahead[at, label] += max(0, alone - together)
+        if label >= 0:
+            lacking[at, label] = 0
+    return ahead, lacking
+
+
+@inlined
+def _certain(ahead, lacking, outlook, at, marking):
+    """Sum what is sure to be paid: events whose label can no longer come, labels that must come and no event has."""
+    total = ahead[at, -1]
+    for label in range(lacking.shape[1]):
+        if not outlook[marking, POSSIBLE, label]:
+            total += ahead[at, label]
+        if outlook[marking, NEEDED, label]:
+            total += lacking[at, label]
+    return total
+
+
+@compiled
+def _search_path(
+    net, finals, labels, model_cost, events, steps, ahead, lacking, unfinished, budget, known, edges
+):  # fmt: skip
+    """Search the way of one path; return what it costs at least, its last node (-1: none found), nodes and markings."""
+    length = len(steps)
+    keys, nodes, table = np.zeros(1024, dtype=np.int64), np.zeros((1024, 4), dtype=np.int32), _empty_table(1024)
+    outlook, facts = known[1], known[2]
+    level = _certain(ahead, lacking, outlook, 0, 0)
+    # Buckets of nodes by what they cost at least: the first link of each; of a link the next one, and its node.
+    heads, links = np.full(level + 1024, -1, dtype=np.int32), np.zeros((1024, 2), dtype=np.int32)
+    # The start is the only node, and in its bucket.
+    nodes[0, PARENT], nodes[0, HOW], table[_place_of(table, keys, 0)], heads[level], links[0, 0] = -1, -1, 0, 0, -1
+    made = pushed = waiting = 1
+    goal, looked = -1, 0
+    while waiting > 0 and goal == -1 and looked < budget:
+        link = heads[level]
+        if link == -1:
+            level += 1
+            continue
+        heads[level], node = links[link, 0], links[link, 1]
+        waiting -= 1
+        if nodes[node, DONE]:
+            continue
+        nodes[node, DONE] = 1
+        looked += 1
+        marking, at = keys[node] // (length + 1), keys[node] % (length + 1)
+        if at == length and (unfinished or facts[marking, FINAL]):
+            goal = node
+            break
+        if facts[marking, BEGIN] == -1:
+            known, edges = _expanded(net, finals, labels, known, edges, marking)
+            outlook, facts = known[1], known[2]
+        first, until = facts[marking, BEGIN], facts[marking, END]
+        choices = 2 * (until - first) + 1
+        if made + choices > len(keys):
+            keys, nodes, table = _more_nodes(keys, nodes, made, choices)
+        if pushed + choices > len(links):
+            links = _longer(links, 2 * (pushed + choices))
+        for choice in range(choices):
+            cost, target, reached, move = _choice(
+                choice, first, until, marking, at, steps, labels, model_cost, events, edges
+            )
+            if cost == -1:
+                continue
+            total, key = nodes[node, SPENT] + cost, target * (length + 1) + reached
+            slot = _place_of(table, keys, key)
+            other = np.int64(table[slot])
+            if other == -1:
+                other = made
+                keys[other], table[slot] = key, other
+                made += 1
+            elif nodes[other, DONE] or nodes[other, SPENT] <= total:
+                continue
+            nodes[other, SPENT], nodes[other, PARENT], nodes[other, HOW] = total, node, move
+            rank = total + _certain(ahead, lacking, outlook, reached, target)
+            if rank >= len(heads):
+                heads = np.append(heads, np.full(2 * rank + 1 - len(heads), -1, dtype=np.int32))
+            links[pushed, 0], links[pushed, 1], heads[rank] = heads[rank], other, pushed
+            pushed += 1
+            waiting += 1
+    return level, goal, keys, nodes, known, edges
+
+
+@inlined
+def _choice(choice, first, until, marking, at, steps, labels, model_cost, events, edges):
+    """Return a move from a node: its cost (-1: there is no such move), where it leads, and its code for `_written`.
+
+    Model steps come first and matched events last: the last of equal cost is looked at first.
+    """
+    alone, transitions = until - first, len(labels)
+    if choice < alone:
+        transition = np.int64(edges[1, first + choice])
+        return np.int64(model_cost[transition]), np.int64(edges[0, first + choice]), at, 2 * transitions + transition
+    if at == len(steps):
+        return -1, marking, at, 0
+    if choice == alone:
+        return np.int64(events[1, steps[at]]), marking, at + 1, 3 * transitions
+    edge = first + choice - alone - 1
+    transition = np.int64(edges[1, edge])
+    if labels[transition] < 0 or labels[transition] != events[0, steps[at]]:
+        return -1, marking, at, 0
+    return np.int64(events[2, steps[at]]), np.int64(edges[0, edge]), at + 1, transition
+
+
+@compiled
+def _empty_table(capacity):
+    return np.full(4 * capacity, -1, dtype=np.int32)
+
+
+@inlined
 def _place_of(table, keys, key):
     """Return the slot of a key in a hash table, or the free slot where it belongs."""
     slot = (np.uint64(key) * np.uint64(11400714819323198485) >> np.uint64(20)) % np.uint64(len(table))
@@ -29,222 +189,104 @@ def _place_of(table, keys, key):
 
 
 @compiled
-def _marking_slot(table, markings, marking):
-    slot = marking_hash(marking) % len(table)
-    while table[slot] != -1 and not (markings[table[slot]] == marking).all():
-        slot = (slot + 1) % len(table)
-    return slot
+def _more_nodes(keys, nodes, number, room):
+    """Return room for more nodes than there are."""
+    capacity = 2 * (number + room)
+    more = np.zeros(capacity, dtype=np.int64)
+    more[:number] = keys[:number]
+    table = _empty_table(capacity)
+    for node in range(number):
+        table[_place_of(table, more, more[node])] = node
+    return more, _longer(nodes, capacity), table
 
 
 @compiled
-def search_paths(
-    need_start, need_place, need_weight, change_start, change_place, change_weight, initial, finals, labels,
-    model_cost, symbol_label, log_cost, both_cost, symbols, offsets, unfinished, budget,
-):  # fmt: skip
-    """Align every path; return lower bound, whether that is the optimum, and the moves of each."""
-    places, transitions, paths = len(initial), len(need_start) - 1, len(offsets) - 1
-    # Markings and the moves from them are kept for all paths; they are made when first needed.
-    markings = np.zeros((1024, places), dtype=np.uint8)
-    marking_table = np.full(4096, -1, dtype=np.int32)
-    is_final = np.zeros(1024, dtype=np.bool_)
-    next_start, next_end = np.full(1024, -1, dtype=np.int64), np.zeros(1024, dtype=np.int64)
-    next_marking, next_transition = np.empty(4096, dtype=np.int32), np.empty(4096, dtype=np.int32)
-    known, moves_known = 1, 0
-    markings[0] = initial
-    marking_table[_marking_slot(marking_table, markings, initial)] = 0
-    is_final[0] = _matches(finals, initial)
-    kinds_of_labels = 1
-    for label in labels:
-        kinds_of_labels = max(kinds_of_labels, label + 1)
-    cheapest = np.full(kinds_of_labels, np.iinfo(np.int32).max, dtype=np.int32)
-    for transition in range(transitions):
-        if labels[transition] >= 0:
-            cheapest[labels[transition]] = min(cheapest[labels[transition]], model_cost[transition])
-    possible = np.zeros((1024, kinds_of_labels), dtype=np.bool_)
-    needed = np.zeros((1024, kinds_of_labels), dtype=np.bool_)
-    _outlook(
-        need_start, need_place, change_start, change_place, change_weight, initial, labels, finals,
-        possible[0], needed[0],
-    )  # fmt: skip
-    after = np.zeros(places, dtype=np.uint8)
+def _longer(values, rows):
+    grown = np.zeros((rows, values.shape[1]), dtype=values.dtype)
+    grown[: len(values)] = values
+    return grown
 
-    lower, found = np.zeros(paths, dtype=np.int32), np.zeros(paths, dtype=np.bool_)
-    number = np.zeros(paths, dtype=np.int32)
-    kinds, positions = np.empty(1024, dtype=np.int32), np.empty(1024, dtype=np.int32)
-    fired = np.empty(1024, dtype=np.int32)
-    written = 0
-    for path in range(paths):
-        begin, length = offsets[path], offsets[path + 1] - offsets[path]
-        # What events still cost where the model can no longer match them: the last column where it never could.
-        ahead = np.zeros((length + 1, kinds_of_labels + 1), dtype=np.int32)
-        lacking = np.zeros((length + 1, kinds_of_labels), dtype=np.int32)
-        if not unfinished[path]:
-            lacking[:] = cheapest
-        for at in range(length - 1, -1, -1):
-            symbol = symbols[begin + at]
-            ahead[at] = ahead[at + 1]
-            ahead[at, symbol_label[symbol]] += max(0, log_cost[symbol] - both_cost[symbol])
-            lacking[at] = lacking[at + 1]
-            if symbol_label[symbol] >= 0:
-                lacking[at, symbol_label[symbol]] = 0
-        keys = np.empty(1024, dtype=np.int64)
-        spent, parent = np.empty(1024, dtype=np.int32), np.empty(1024, dtype=np.int32)
-        how = np.empty(1024, dtype=np.int32)
-        done = np.zeros(1024, dtype=np.bool_)
-        table = np.full(4096, -1, dtype=np.int32)
-        keys[0], spent[0], parent[0], how[0] = 0, 0, -1, -1
-        table[_place_of(table, keys, 0)] = 0
-        nodes = 1
-        heads = np.full(1024, -1, dtype=np.int32)
-        links, held = np.empty(1024, dtype=np.int32), np.empty(1024, dtype=np.int32)
-        pushed, waiting = 1, 1
-        level = _certain(ahead[0], possible[0], lacking[0], needed[0])
-        if level >= len(heads):
-            heads = np.full(level + 1024, -1, dtype=np.int32)
-        heads[level], links[0], held[0] = 0, -1, 0
-        goal, looked = -1, 0
-        while waiting > 0 and goal == -1 and looked < budget:
-            if heads[level] == -1:
-                level += 1
-                continue
-            link = heads[level]
-            heads[level] = links[link]
-            waiting -= 1
-            node = held[link]
-            if done[node]:
-                continue
-            done[node] = True
-            looked += 1
-            marking, at = keys[node] // (length + 1), keys[node] % (length + 1)
-            if at == length and (unfinished[path] or is_final[marking]):
-                goal = node
-                break
-            if next_start[marking] == -1:
-                next_start[marking] = moves_known
-                for transition in range(transitions):
-                    if not enabled(need_start, need_place, need_weight, markings[marking], transition):
-                        continue
-                    after[:] = markings[marking]
-                    fits = True
-                    for arc in range(change_start[transition], change_start[transition + 1]):
-                        tokens = np.int64(after[change_place[arc]]) + change_weight[arc]
-                        fits = fits and tokens <= MOST
-                        after[change_place[arc]] = min(tokens, MOST)
-                    if not fits:
-                        continue
-                    slot = _marking_slot(marking_table, markings, after)
-                    if marking_table[slot] == -1:
-                        if known == len(markings):
-                            grown = np.zeros((2 * known, places), dtype=np.uint8)
-                            grown[:known] = markings
-                            markings = grown
-                            wider = np.zeros((2 * known, kinds_of_labels), dtype=np.bool_)
-                            wider[:known] = possible
-                            possible = wider
-                            wider = np.zeros((2 * known, kinds_of_labels), dtype=np.bool_)
-                            wider[:known] = needed
-                            needed = wider
-                            is_final = _larger(is_final, 2 * known)
-                            next_start, next_end = _larger(next_start, 2 * known), _larger(next_end, 2 * known)
-                            next_start[known:] = -1
-                            marking_table = np.full(8 * known, -1, dtype=np.int32)
-                            for one in range(known):
-                                marking_table[_marking_slot(marking_table, markings, markings[one])] = one
-                            slot = _marking_slot(marking_table, markings, after)
-                        markings[known] = after
-                        is_final[known] = _matches(finals, after)
-                        _outlook(
-                            need_start, need_place, change_start, change_place, change_weight, after, labels, finals,
-                            possible[known], needed[known],
-                        )  # fmt: skip
-                        marking_table[slot] = known
-                        known += 1
-                    if moves_known == len(next_marking):
-                        next_marking = _larger(next_marking, 2 * moves_known)
-                        next_transition = _larger(next_transition, 2 * moves_known)
-                    next_marking[moves_known] = marking_table[slot]
-                    next_transition[moves_known] = transition
-                    moves_known += 1
-                next_end[marking] = moves_known
-            label = -2
-            if at < length:
-                symbol = symbols[begin + at]
-                label = symbol_label[symbol]
-            count = next_end[marking] - next_start[marking]
-            # Model steps are pushed first and matched events last: the last of equal cost is looked at first.
-            for choice in range(2 * count + 1):
-                if choice < count:
-                    edge = next_start[marking] + choice
-                    transition = next_transition[edge]
-                    cost, target, reached = model_cost[transition], next_marking[edge], at
-                    move = 2 * transitions + transition
-                elif choice == count:
-                    if at == length:
-                        continue
-                    cost, target, reached, move = log_cost[symbol], marking, at + 1, 3 * transitions
-                else:
-                    edge = next_start[marking] + choice - count - 1
-                    transition = next_transition[edge]
-                    if label < 0 or labels[transition] != label:
-                        continue
-                    cost, target, reached, move = both_cost[symbol], next_marking[edge], at + 1, transition
-                total = spent[node] + cost
-                key = np.int64(target) * (length + 1) + reached
-                slot = _place_of(table, keys, key)
-                other = table[slot]
-                if other == -1:
-                    if nodes == len(keys):
-                        keys, spent = _larger(keys, 2 * nodes), _larger(spent, 2 * nodes)
-                        parent, how, done = (
-                            _larger(parent, 2 * nodes),
-                            _larger(how, 2 * nodes),
-                            _larger(done, 2 * nodes),
-                        )
-                        done[nodes:] = False
-                        table = np.full(8 * nodes, -1, dtype=np.int32)
-                        for one in range(nodes):
-                            table[_place_of(table, keys, keys[one])] = one
-                        slot = _place_of(table, keys, key)
-                    other = nodes
-                    keys[other] = key
-                    table[slot] = other
-                    nodes += 1
-                elif done[other] or spent[other] <= total:
-                    continue
-                spent[other], parent[other], how[other] = total, node, move
-                rank = total + _certain(ahead[reached], possible[target], lacking[reached], needed[target])
-                if rank >= len(heads):
-                    size = len(heads)
-                    heads = _larger(heads, 2 * rank + 1)
-                    heads[size:] = -1
-                if pushed == len(links):
-                    links, held = _larger(links, 2 * pushed), _larger(held, 2 * pushed)
-                held[pushed], links[pushed] = other, heads[rank]
-                heads[rank] = pushed
-                pushed += 1
-                waiting += 1
-        lower[path] = level
-        if goal == -1:
+
+@compiled
+def _wider(values, columns):
+    grown = np.zeros((values.shape[0], columns), dtype=values.dtype)
+    grown[:, : values.shape[1]] = values
+    return grown
+
+
+@compiled
+def _written(moves, begin, keys, nodes, goal, length, transitions):
+    """Write the moves that lead to a node behind those of other paths; return all of them and how many were written."""
+    until, node = begin, goal
+    while nodes[node, HOW] != -1:
+        if until == moves.shape[1]:
+            moves = _wider(moves, 2 * until)
+        move, at = nodes[node, HOW], keys[node] % (length + 1)
+        if move == 3 * transitions:
+            moves[0, until], moves[1, until], moves[2, until] = 1, at - 1, -1
+        elif move >= 2 * transitions:
+            moves[0, until], moves[1, until], moves[2, until] = 2, -1, move - 2 * transitions
+        else:
+            moves[0, until], moves[1, until], moves[2, until] = 0, at - 1, move
+        until += 1
+        node = nodes[node, PARENT]
+    moves[:, begin:until] = moves[:, begin:until][:, ::-1].copy()
+    return moves, until - begin
+
+
+@compiled
+def _no_markings(net, initial, finals, labels):
+    """Return the markings that are known at first: the initial one.
+
+    The markings, their outlook, what else is known of them, a hash table, and how many markings and moves there are.
+    """
+    places, kinds = len(initial), 1
+    for label in labels:
+        kinds = max(kinds, label + 1)
+    markings, outlook = np.zeros((1024, places), dtype=np.uint8), np.zeros((1024, 2, kinds), dtype=np.bool_)
+    facts, count = np.zeros((1024, 3), dtype=np.int64), np.zeros(2, dtype=np.int64)
+    known = (markings, outlook, facts, np.full(4096, -1, dtype=np.int32), count)
+    return _with_marking(net, finals, labels, known, initial, marking_slot(known[3], markings, initial))
+
+
+@compiled
+def _with_marking(net, finals, labels, known, marking, slot):
+    """Return the known markings and one more, which belongs into a slot of the hash table."""
+    markings, outlook, facts, table, count = known
+    number = count[0]
+    if number == len(markings):
+        markings, outlook, facts = doubled(markings), doubled(outlook), doubled(facts)
+        table = rehashed(markings, number, 4 * len(markings))
+        slot = marking_slot(table, markings, marking)
+    markings[number], table[slot] = marking, number
+    facts[number, BEGIN], facts[number, FINAL] = -1, _matches(finals, marking)
+    _look_out(net, marking, labels, finals, outlook[number])
+    count[0] += 1
+    return markings, outlook, facts, table, count
+
+
+@compiled
+def _expanded(net, finals, labels, known, edges, marking):
+    """Return the known markings and the moves between them, with the moves from one marking made."""
+    count = known[4]
+    known[2][marking, BEGIN] = count[1]
+    for transition in range(len(labels)):
+        if not enabled(net, known[0][marking], transition):
             continue
-        found[path] = True
-        start = written
-        while how[goal] != -1:
-            if written == len(kinds):
-                kinds, positions = _larger(kinds, 2 * written), _larger(positions, 2 * written)
-                fired = _larger(fired, 2 * written)
-            move, at = how[goal], keys[goal] % (length + 1)
-            if move == 3 * transitions:
-                kinds[written], positions[written], fired[written] = 1, at - 1, -1
-            elif move >= 2 * transitions:
-                kinds[written], positions[written], fired[written] = 2, -1, move - 2 * transitions
-            else:
-                kinds[written], positions[written], fired[written] = 0, at - 1, move
-            written += 1
-            goal = parent[goal]
-        number[path] = written - start
-        for column in (kinds, positions, fired):
-            column[start:written] = column[start:written][::-1].copy()
-    return lower, found, number, kinds[:written], positions[:written], fired[:written]
+        after, overflow = fired(net, known[0][marking], transition)
+        if overflow >= 0:
+            continue
+        slot = marking_slot(known[3], known[0], after)
+        target = np.int64(known[3][slot])
+        if target == -1:
+            target = count[0]
+            known = _with_marking(net, finals, labels, known, after, slot)
+        if count[1] == edges.shape[1]:
+            edges = _wider(edges, 2 * count[1])
+        edges[0, count[1]], edges[1, count[1]] = target, transition
+        count[1] += 1
+    known[2][marking, END] = count[1]
+    return known, edges
 
 
 @compiled
@@ -257,58 +299,42 @@ def _matches(finals, marking):
 
 
 @compiled
-def _certain(ahead, possible, lacking, needed):
-    """Sum what is sure to be paid: events whose label can no longer come, labels that must come and no event has."""
-    total = ahead[-1]
-    for label in range(len(possible)):
-        if not possible[label]:
-            total += ahead[label]
-        if needed[label]:
-            total += lacking[label]
-    return total
-
-
-@compiled
-def _outlook(
-    need_start, need_place, change_start, change_place, change_weight, marking, labels, finals, possible, needed
-):  # fmt: skip
+def _look_out(net, marking, labels, finals, outlook):
     """Mark the labels that may come after a marking, and those without which no end can be reached.
 
     Both as if tokens were never used up, so that neither is ever promised too boldly.
     """
-    table = (need_start, need_place, change_start, change_place, change_weight)
-    _spread(*table, marking > 0, labels, -2, possible)
-    nothing = np.zeros(len(possible), dtype=np.bool_)
-    for label in range(len(possible)):
-        if possible[label]:
-            marked = _spread(*table, marking > 0, labels, label, nothing)
+    nothing = np.zeros(outlook.shape[1], dtype=np.bool_)
+    _spread(net, marking > 0, labels, -2, outlook[POSSIBLE])
+    for label in range(len(nothing)):
+        if outlook[POSSIBLE, label]:
+            marked = _spread(net, marking > 0, labels, label, nothing)
             ends = False
             for final in finals:
                 covered = True
                 for place in range(len(final)):
                     covered = covered and (final[place] == 0 or marked[place])
                 ends = ends or covered
-            needed[label] = not ends
+            outlook[NEEDED, label] = not ends
 
 
 @compiled
-def _spread(
-    need_start, need_place, change_start, change_place, change_weight, marked, labels, without, possible
-):  # fmt: skip
+def _spread(net, marked, labels, without, possible):
     """Fire every transition that can, but one label, until no place is new; return the places that were marked."""
-    fired = np.zeros(len(labels), dtype=np.bool_)
+    need_start, need_place, _, change_start, change_place, change_weight = net
+    done = np.zeros(len(labels), dtype=np.bool_)
     grew = True
     while grew:
         grew = False
         for transition in range(len(labels)):
-            if fired[transition] or labels[transition] == without:
+            if done[transition] or labels[transition] == without:
                 continue
             ready = True
             for arc in range(need_start[transition], need_start[transition + 1]):
                 ready = ready and marked[need_place[arc]]
             if not ready:
                 continue
-            fired[transition], grew = True, True
+            done[transition], grew = True, True
             if labels[transition] >= 0:
                 possible[labels[transition]] = True
             for arc in range(change_start[transition], change_start[transition + 1]):
