@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from journeymining.engines.columns import CODED, MOST_CODES, NUMBERS
 from journeymining.engines.partition import check_columns, flags_of_buckets, suitable_buckets
 from journeymining.engines.prepared_log import is_url
 from journeymining.engines.spark_engine import RESULTS_OF_SPARK, Spark, collect_results, result_rows
-from journeymining.eventlog.schema import REQUIRED
+from journeymining.eventlog.schema import REQUIRED, TIMESTAMP
 from journeymining.exceptions import EmptyLogError, InputError
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from journeymining.engines.engine import Engine
 
 TEXT = ("event_id", "customer_id", "journey_id", *CODED)
+PATTERN = re.compile(r"([\\*?\[\]{},])")
+SPARK_WROTE = b"org.apache.spark.version"
 READ_AT_A_TIME = 16
 FOOTER_END = 8
 """The last bytes of a Parquet file: how long its footer is, and ``PAR1``."""
@@ -88,7 +91,7 @@ def read_events(source: Sequence[str | Path], session: SparkSession) -> DataFram
     from pyspark.errors import AnalysisException
     from pyspark.sql import functions as F
 
-    places = [str(place) if is_url(place) else Path(place).resolve().as_uri() for place in source]
+    places = [_as_spark_reads(place) for place in source]
     options = {"recursiveFileLookup": "true", "pathGlobFilter": "*.parquet"}
     try:
         # As bytes, which are not read: only which files there are.
@@ -198,11 +201,21 @@ def _write_bucket(
     return account
 
 
+def _as_spark_reads(place: str | Path) -> str:
+    """Return a place as Spark takes it: nothing in it is decoded, and some characters are patterns."""
+    if is_url(place):
+        decoded = Path(unquote(urlsplit(str(place)).path))
+        if not str(place).startswith("file:") or not decoded.exists():
+            return str(place)
+        place = decoded
+    return "file://" + PATTERN.sub(r"\\\1", Path(place).resolve().as_posix())
+
+
 def _arrow_schema(file: str, session: SparkSession) -> pa.Schema:
     """Read the schema of a Parquet file, wherever Spark can read: its footer, as pyarrow understands it."""
     java = session.sparkContext._jvm
     assert java is not None  # the session runs
-    path = java.org.apache.hadoop.fs.Path(file)
+    path = java.org.apache.hadoop.fs.Path(java.java.net.URI(file))
     system = path.getFileSystem(session.sparkContext._jsc.hadoopConfiguration())
     length = system.getFileStatus(path).getLen()
     stream = system.open(path)
@@ -215,7 +228,12 @@ def _arrow_schema(file: str, session: SparkSession) -> pa.Schema:
     finally:
         stream.close()
     # Only the footer is looked at, so the file may lack all that comes before.
-    return pq.read_schema(pa.BufferReader(b"PAR1" + footer))
+    schema = pq.read_schema(pa.BufferReader(b"PAR1" + footer))
+    place = schema.get_field_index("timestamp")
+    if SPARK_WROTE in (schema.metadata or {}) and place >= 0 and schema.field(place).type == pa.timestamp("ns"):
+        # Spark's own old form of an instant (INT96) says no zone and no unit; they are always these.
+        schema = schema.set(place, pa.field("timestamp", TIMESTAMP))
+    return schema
 
 
 def _bytes_from(java: Any, stream: Any, start: int) -> bytes:

@@ -39,9 +39,8 @@ EVENTS = st.lists(
             "value": st.sampled_from([None, 0.1, -0.0, 1e300]),
         }
     ),
-    min_size=1,
     max_size=40,
-)
+).map(lambda events: [{"journey_id": "j1", "activity": "call", "seconds": 0}, *events])
 
 # What analyses need beside the log.
 OPTIONS = {
@@ -173,7 +172,7 @@ def test_random_logs_are_analysed_equally(event_log, spark_engine, events):
 
 
 def test_files_folders_and_addresses_give_the_same_buckets(many, spark_engine, tmp_path):
-    folder = tmp_path / "events of 2026" / "month=01"
+    folder = tmp_path / "events of 2026, [all] {x}" / "month=01"
     folder.mkdir(parents=True)
     # An optional column that a file does not have, and rows in another order.
     pq.write_table(many.slice(1200), folder / "b%20.parquet", row_group_size=100)
@@ -192,13 +191,14 @@ def test_what_spark_wrote_itself_is_read(many, spark_engine, tmp_path):
     session = spark_engine.session
     pq.write_table(many, tmp_path / "events.parquet")
     place = (tmp_path / "by_spark").as_uri()
-    micros = {"spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS"}
-    for name, value in micros.items():
-        session.conf.set(name, value)
-    session.read.parquet((tmp_path / "events.parquet").as_uri()).repartition(3).write.parquet(place)
+    events = session.read.parquet((tmp_path / "events.parquet").as_uri()).repartition(3)
+    events.write.parquet(place)
+    events.withColumn("timestamp", events["timestamp"].cast("timestamp_ntz")).write.parquet(place + "_without_zone")
 
     with prepare(many, buckets=2) as expected, prepare(place, buckets=2, engine=spark_engine) as found:
         assert contents(found) == contents(expected)
+    with pytest.raises(JourneyMiningError, match=r"column 'timestamp' is timestamp\[us\], needed"):
+        prepare(place + "_without_zone", engine=spark_engine)
 
 
 def without(log, name):
