@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Miner = Literal["inductive", "heuristics", "split"]
 
-MOST_VARIANTS = 1000
+MOST_VARIANTS = 50_000
 
 
 @dataclass(frozen=True)
@@ -119,15 +119,24 @@ def discover_model(
     )
 
 
-def _inductive(variants: Counter[Path], noise: float) -> tuple[Net, Diagram]:
-    import pm4py
+def inductive_tree(variants: Counter[Path], noise: float) -> Any:
+    """Return the process tree that the inductive miner of pm4py finds in variants with their frequencies."""
     from pm4py.algo.discovery.inductive.dtypes.im_ds import IMDataStructureUVCL
+    from pm4py.algo.discovery.inductive.variants.im import IMUVCL
     from pm4py.algo.discovery.inductive.variants.imf import IMFUVCL
     from pm4py.objects.process_tree.utils import generic
 
     parameters = {"noise_threshold": noise}
-    tree = generic.fold(IMFUVCL(parameters).apply(IMDataStructureUVCL(variants), parameters))
+    miner = IMFUVCL(parameters) if noise else IMUVCL(parameters)
+    tree = generic.fold(miner.apply(IMDataStructureUVCL(variants), parameters))
     generic.tree_sort(tree)
+    return tree
+
+
+def _inductive(variants: Counter[Path], noise: float) -> tuple[Net, Diagram]:
+    import pm4py
+
+    tree = inductive_tree(variants, noise)
     return _plain_net(*pm4py.convert_to_petri_net(tree)), _plain_diagram(pm4py.convert_to_bpmn(tree))
 
 

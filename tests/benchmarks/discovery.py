@@ -1,8 +1,11 @@
-"""Directly-follows counts and variants: ours against pm4py and against bare queries, measured in one run.
+"""Directly-follows counts, variants and the inductive miner: ours against peers and bare queries, measured in one run.
 
-Run it from the checkout: ``python -m tests.benchmarks.discovery --events 1000000``. Every contender gets a process of
-its own, so that peak memory is its own too. Read the ratios: seconds depend on the machine and on what else it does;
-processor seconds (all cores) less so.
+Run it from the checkout: ``python -m tests.benchmarks.discovery --events 10000000``. Every contender gets a process of
+its own, and what it says of itself is its own: seconds, processor seconds over all cores, and the most memory it ever
+held (VmHWM, which starts anew with the program). Read the ratios: seconds depend on the machine and on what else it
+does; processor seconds less so.
+
+More than 20 million events are for ours alone, and for a tenth of the log before all of it.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import argparse
 import importlib.metadata
 import itertools
 import json
+import os
 import platform
 import resource
 import subprocess
@@ -20,30 +24,49 @@ import time
 from pathlib import Path
 
 SHARE_OF_A_DAY = 86_400_000_000
+EVENTS_PER_FILE = 5_000_000
+MOST_FOR_PEERS = 20_000_000
 LIBRARIES = ("journeymining", "pm4py", "duckdb", "polars", "pandas", "numpy", "pyarrow")
+NOISES = (0.0, 0.2)
 
 
-def write_log(path, events, seed):
-    """Write a log of about so many events, in order of time: frequent paths and rare ones, ids as text."""
+def write_log(folder, events, seed):
+    """Write a log of about so many events to files, each in order of time: paths frequent and rare, ids as text."""
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    lengths = rng.poisson(9, 20_000) + 1
+    steps = np.minimum(rng.exponential(6, lengths.sum()).astype(int), 39)
+    written = journeys = 0
+    for part in range(-(-events // EVENTS_PER_FILE)):
+        size = min(EVENTS_PER_FILE, events - part * EVENTS_PER_FILE)
+        written += write_file(folder / f"{part:03d}.parquet", size, lengths, steps, journeys, written, (seed, part))
+        journeys += size // 10
+    return written
+
+
+def write_file(path, events, lengths, steps, first_journey, first_event, seed):
+    """Write the events of a tenth as many journeys; return how many there are."""
     import numpy as np
     import polars as pl
+    import pyarrow.parquet as pq
 
     from journeymining.eventlog.schema import REQUIRED
 
     rng = np.random.default_rng(seed)
-    lengths = rng.poisson(9, 20_000) + 1
     offsets = np.cumsum(lengths) - lengths
-    steps = np.minimum(rng.exponential(6, lengths.sum()).astype(int), 39)
     chosen = np.minimum(rng.zipf(1.3, events // 10), len(lengths)) - 1
     sizes = lengths[chosen]
     journey = np.repeat(np.arange(len(chosen)), sizes)
     place = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     start = rng.integers(0, 365 * SHARE_OF_A_DAY, len(chosen))
     moment = 1_700_000_000_000_000 + start[journey] + place * rng.integers(1, SHARE_OF_A_DAY, len(chosen))[journey]
-    frame = pl.DataFrame({"journey": journey, "time": moment, "step": steps[offsets[chosen][journey] + place]})
+    frame = pl.DataFrame(
+        {"journey": journey + first_journey, "time": moment, "step": steps[offsets[chosen][journey] + place]}
+    )
     frame = (
         frame.sort("time", "journey")
-        .with_row_index("number")
+        .with_row_index("number", offset=first_event)
         .select(
             pl.format("event-{}", pl.col("number")).alias("event_id"),
             pl.format("customer-{}", pl.col("journey") // 2).alias("customer_id"),
@@ -54,47 +77,112 @@ def write_log(path, events, seed):
             pl.lit("crm").alias("source"),
         )
     )
-    import pyarrow.parquet as pq
-
     pq.write_table(frame.to_arrow().cast(REQUIRED), path, compression="zstd", row_group_size=1 << 17)
     return frame.height
 
 
-def ours(path, clock):
+def ours_from_files(folder, clock, prepared, memory_limit):
     from journeymining.discovery.directly_follows import directly_follows
     from journeymining.discovery.variants import variants
     from journeymining.engines.prepared_log import prepare
 
     clock("start")
-    with prepare(path) as log:
-        clock("prepare")
-        pairs = directly_follows(log)
-        clock("directly_follows")
-        found = variants(log)
-        clock("variants")
+    log = prepare(folder, prepared, memory_limit=memory_limit)
+    clock("prepare")
+    pairs = directly_follows(log)
+    clock("follows")
+    found = variants(log)
+    clock("variants")
     return int(pairs["events"].sum()), len(found)
 
 
-def with_pm4py(path, clock):
-    import pandas as pd
-    import pm4py
+def ours_prepared(folder, clock, prepared, memory_limit):
+    from journeymining.discovery.directly_follows import directly_follows
+    from journeymining.discovery.variants import variants
+    from journeymining.engines.prepared_log import PreparedLog
 
     clock("start")
-    frame = pd.read_parquet(path)
+    log = PreparedLog.open(prepared)
+    pairs = directly_follows(log)
+    clock("follows")
+    found = variants(log)
+    clock("variants")
+    return int(pairs["events"].sum()), len(found)
+
+
+def ours_mining(folder, clock, prepared, memory_limit):
+    from collections import Counter
+
+    from journeymining.discovery.process_models import inductive_tree
+    from journeymining.discovery.variants import decode_paths, find_paths
+    from journeymining.engines.prepared_log import PreparedLog
+
+    import_pm4py()
+    trees = []
+    clock("start")
+    for noise in NOISES:
+        log = PreparedLog.open(prepared)
+        paths = find_paths(log)
+        names = map(tuple, decode_paths(log, paths))
+        trees.append(inductive_tree(Counter(dict(zip(names, paths.variants["journeys"], strict=True))), noise))
+        clock(f"miner {noise}")
+    return [written(tree) for tree in trees]
+
+
+def with_pm4py(folder, clock, prepared, memory_limit):
+    import pandas as pd
+
+    pm4py = import_pm4py()
+    clock("start")
+    frame = pd.read_parquet(folder)
     frame = pm4py.format_dataframe(frame, case_id="journey_id", activity_key="activity", timestamp_key="timestamp")
     clock("prepare")
     pairs, _, _ = pm4py.discover_dfg(frame)
-    clock("directly_follows")
+    clock("follows")
     found = pm4py.get_variants(frame)
     clock("variants")
     return int(sum(pairs.values())), len(found)
 
 
-def with_duckdb(path, clock):
+def pm4py_mining(folder, clock, prepared, memory_limit):
+    import pandas as pd
+
+    pm4py = import_pm4py()
+    frame = pd.read_parquet(folder)
+    frame = pm4py.format_dataframe(frame, case_id="journey_id", activity_key="activity", timestamp_key="timestamp")
+    trees = []
+    clock("start")
+    for noise in NOISES:
+        trees.append(pm4py.discover_process_tree_inductive(frame, noise_threshold=noise))
+        clock(f"miner {noise}")
+    return [written(tree) for tree in trees]
+
+
+def with_retentioneering(folder, clock, prepared, memory_limit):
+    os.environ["RETENTIONEERING_NO_TRACK"] = "1"
+    import pandas as pd
+    from retentioneering import Eventstream
+    from retentioneering.tools.transition_matrix import TransitionMatrix
+
+    clock("start")
+    frame = pd.read_parquet(folder, columns=["journey_id", "activity", "timestamp"])
+    schema = {"path_cols": ["journey_id"], "event_col": "activity", "timestamp_col": "timestamp"}
+    stream = Eventstream(frame, schema=schema)
+    clock("prepare")
+    pairs = TransitionMatrix(stream).fit("count")
+    clock("follows")
+    TransitionMatrix(stream).fit("time_median")
+    TransitionMatrix(stream).fit("time_q95")
+    clock("waits")
+    ends = ["path_start", "path_end"]
+    return int(pairs.drop(index=ends, columns=ends, errors="ignore").to_numpy().sum()), None
+
+
+def with_duckdb(folder, clock, prepared, memory_limit):
     import duckdb
 
     clock("start")
-    log = f"read_parquet('{path}')"
+    log = f"read_parquet('{folder}/*.parquet')"
     order = "PARTITION BY journey_id ORDER BY timestamp, event_id"
     pairs = duckdb.execute(f"""
         SELECT activity, target, count(*) AS events, quantile_cont(wait, [0.5, 0.95]), avg(wait)
@@ -102,7 +190,7 @@ def with_duckdb(path, clock):
                      lead(epoch_us(timestamp)) OVER w - epoch_us(timestamp) AS wait
               FROM {log} WINDOW w AS ({order}))
         WHERE target IS NOT NULL GROUP BY ALL""").fetchall()
-    clock("directly_follows")
+    clock("follows")
     found = duckdb.execute(f"""
         SELECT path, count(*), min(start), max(start), median(length)
         FROM (SELECT string_agg(activity, chr(31) ORDER BY timestamp, event_id) AS path, min(timestamp) AS start,
@@ -113,11 +201,11 @@ def with_duckdb(path, clock):
     return sum(row[2] for row in pairs), len(found)
 
 
-def with_polars(path, clock):
+def with_polars(folder, clock, prepared, memory_limit):
     import polars as pl
 
     clock("start")
-    log = pl.scan_parquet(path).sort("journey_id", "timestamp", "event_id")
+    log = pl.scan_parquet(folder / "*.parquet").sort("journey_id", "timestamp", "event_id")
     same = pl.col("journey_id") == pl.col("journey_id").shift(-1)
     wait = pl.col("timestamp").shift(-1) - pl.col("timestamp")
     pairs = (
@@ -132,7 +220,7 @@ def with_polars(path, clock):
         )
         .collect()
     )
-    clock("directly_follows")
+    clock("follows")
     length = pl.col("end") - pl.col("start")
     found = (
         log.group_by("journey_id", maintain_order=True)
@@ -145,14 +233,40 @@ def with_polars(path, clock):
     return int(pairs["events"].sum()), found.height
 
 
-CONTENDERS = {"journeymining": ours, "pm4py": with_pm4py, "DuckDB, bare": with_duckdb, "Polars, bare": with_polars}
-STEPS = ("prepare", "directly_follows", "variants")
+CONTENDERS = {
+    "ours, from files": ours_from_files,
+    "ours, prepared": ours_prepared,
+    "pm4py": with_pm4py,
+    "retentioneering": with_retentioneering,
+    "DuckDB, bare": with_duckdb,
+    "Polars, bare": with_polars,
+}
+MINERS = {"ours": ours_mining, "pm4py": pm4py_mining}
+STEPS = ("prepare", "follows", "variants", "waits")
 
 
-def measure(name, path):
+def import_pm4py():
+    """Import pm4py without its banner."""
+    import contextlib
+    import io
+
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        import pm4py
+    return pm4py
+
+
+def written(tree):
+    """Write a process tree so that equal trees are equal texts: parts of a choice and of what is parallel in order."""
+    if not tree.children:
+        return str(tree.label)
+    parts = [written(child) for child in tree.children]
+    operator = tree.operator.value
+    return f"{operator}({','.join(sorted(parts) if operator in ('X', '+', 'O') else parts)})"
+
+
+def measure(does, options):
     """Run one contender in this process; say on stdout how long each step took and how much memory it had."""
     moments = {}
-
     begun = 0.0
 
     def clock(step):
@@ -161,11 +275,14 @@ def measure(name, path):
         begun = begun or processor()
         moments[step] = time.perf_counter()
 
-    answer = CONTENDERS[name](path, clock)
+    answer = does(options.log, clock, options.prepared, options.memory_limit)
     marks = list(moments.items())
-    seconds = {step: end - begin for (_, begin), (step, end) in itertools.pairwise(marks)}
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    found = {"seconds": seconds, "peak": used.ru_maxrss / 1024, "processor": processor() - begun, "answer": answer}
+    found = {
+        "seconds": {step: end - begin for (_, begin), (step, end) in itertools.pairwise(marks)},
+        "processor": processor() - begun,
+        "peak": peak(),
+        "answer": answer,
+    }
     sys.stdout.write("\n" + json.dumps(found) + "\n")
 
 
@@ -175,48 +292,153 @@ def processor():
     return used.ru_utime + used.ru_stime
 
 
-def compare(events, seed):
+def peak():
+    """Return the most memory that this program ever held, in MB; that of who started it is not in it."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024 / 1e6
+
+
+def run(name, kind, options, folder):
+    """Measure one contender in a process of its own."""
+    python = options.retentioneering_python if name == "retentioneering" else sys.executable
+    command = [python, "-m", "tests.benchmarks.discovery", f"--{kind}", name, "--log", str(folder / "log")]
+    command += ["--prepared", str(folder / "prepared")]
+    if options.memory_limit:
+        command += ["--memory-limit", options.memory_limit]
+    answer = subprocess.run(command, check=False, capture_output=True, text=True)
+    if answer.returncode:
+        sys.exit(f"{name} failed:\n{answer.stderr[-2000:]}")
+    return json.loads(answer.stdout.strip().splitlines()[-1])
+
+
+def compare(options):
     """Measure every contender on one log and print a table."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "log.parquet"
-        count = write_log(path, events, seed)
-        results = {}
-        for name in CONTENDERS:
-            command = [sys.executable, "-m", "tests.benchmarks.discovery", "--measure", name, "--log", str(path)]
-            answer = subprocess.run(command, check=True, capture_output=True, text=True)
-            results[name] = json.loads(answer.stdout.strip().splitlines()[-1])
-    answers = {tuple(result["answer"]) for result in results.values()}
-    if len(answers) != 1:
-        sys.exit(f"The contenders disagree: { ({name: result['answer'] for name, result in results.items()}) }")
-    ((pairs, variants),) = answers
+    with tempfile.TemporaryDirectory(dir=options.scratch) as name:
+        folder = Path(name)
+        (folder / "log").mkdir()
+        count = write_log(folder / "log", options.events, options.seed)
+        chosen = [name for name in CONTENDERS if name != "retentioneering" or options.retentioneering_python]
+        results = {name: run(name, "measure", options, folder) for name in chosen}
+        mined = {name: run(name, "mine", options, folder) for name in MINERS}
+    pairs, variants = results["pm4py"]["answer"]
+    for name, result in results.items():
+        if result["answer"] not in ([pairs, variants], [pairs, None]):
+            sys.exit(f"{name} found {result['answer']}, pm4py {[pairs, variants]}.")
+    print_head(options, f"{count:,} events, {pairs:,} steps, {variants:,} variants")
+    print_table(results)
+    print_ratios(results)
+    print_miners(mined)
+
+
+def print_head(options, what):
+    """Say what was measured, with which versions."""
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
-    print(f"{count:,} events, {pairs:,} steps, {variants:,} variants; seed {seed}; Python {platform.python_version()}")
-    print(f"{versions}\n")
-    heads = ("prepare", "follows", "variants", "total", "× ours", "processor", "peak MB")
-    print(f"{'':<15}{''.join(f'{head:>11}' for head in heads)}")
-    total_of_ours = sum(results["journeymining"]["seconds"].values())
+    print(f"{what}; seed {options.seed}; Python {platform.python_version()}, {os.cpu_count()} cores\n{versions}")
+    if options.retentioneering_python:
+        asked = "import importlib.metadata as m; print(m.version('retentioneering'))"
+        found = subprocess.run(
+            [options.retentioneering_python, "-c", asked], check=True, capture_output=True, text=True
+        )
+        print(f"retentioneering {found.stdout.strip()}, in an environment of its own")
+    print()
+
+
+def print_table(results):
+    """Print seconds per step, processor seconds and peak memory."""
+    heads = (*STEPS, "total", "processor", "peak MB")
+    print(f"{'':<18}{''.join(f'{head:>11}' for head in heads)}")
     for name, result in results.items():
         cells = "".join(
             f"{result['seconds'][step]:>10.2f}s" if step in result["seconds"] else f"{'-':>11}" for step in STEPS
         )
-        total = sum(result["seconds"].values())
-        cells += f"{total:>10.2f}s{total / total_of_ours:>11.1f}{result['processor']:>10.2f}s{result['peak']:>11,.0f}"
-        print(f"{name:<15}{cells}")
-    print("\nprepare: from the Parquet file to what the analyses read (pm4py: read and format_dataframe).")
-    print("pm4py's directly-follows has counts only; the others also median, mean and 95th percentile of the waits.")
+        cells += f"{total(result):>10.2f}s{result['processor']:>10.2f}s{result['peak']:>11,.0f}"
+        print(f"{name:<18}{cells}")
+    print("\nprepare: from the files to what the analyses read (pm4py: read and format_dataframe).")
+    print("pm4py's and retentioneering's follows are counts; ours and the bare queries' have median, mean and 95th")
+    print("percentile of the waits too. waits: retentioneering's median and 95th percentile.\n")
+
+
+def total(result, *steps):
+    """Return the seconds of these steps, or of all."""
+    return sum(seconds for step, seconds in result["seconds"].items() if not steps or step in steps)
+
+
+def print_ratios(results):
+    """Print what is compared with what, and the ratios."""
+    whole, ready, pm4py = results["ours, from files"], results["ours, prepared"], results["pm4py"]
+    rows = [
+        ("pm4py / ours, follows and variants, both prepared", total(pm4py, "follows", "variants") / total(ready)),
+        ("pm4py / ours, peak memory, ours prepared", pm4py["peak"] / ready["peak"]),
+        ("pm4py / ours, from files to results", total(pm4py) / total(whole)),
+        ("pm4py / ours, peak memory, ours with the preparation", pm4py["peak"] / whole["peak"]),
+    ]
+    if peer := results.get("retentioneering"):
+        rows.append(
+            ("retentioneering / ours, follows, both prepared", total(peer, "follows") / total(ready, "follows"))
+        )
+        both = total(peer, "follows", "waits") / total(ready, "follows")
+        rows.append(("the same, retentioneering with its waits", both))
+    for name in ("DuckDB, bare", "Polars, bare"):
+        rows.append((f"ours from files / {name}", total(whole) / total(results[name])))
+        rows.append((f"ours prepared / {name}", total(ready) / total(results[name])))
+    for what, ratio in rows:
+        print(f"{what:<56}{ratio:>8.2f}")
+
+
+def print_miners(mined):
+    """Print how long the inductive miner took, and whether the models are the same."""
+    print()
+    for place, noise in enumerate(NOISES):
+        seconds = {name: result["seconds"][f"miner {noise}"] for name, result in mined.items()}
+        same = mined["ours"]["answer"][place] == mined["pm4py"]["answer"][place]
+        print(
+            f"inductive miner, noise {noise}: ours {seconds['ours']:.2f}s, pm4py {seconds['pm4py']:.2f}s, "
+            f"ratio {seconds['pm4py'] / seconds['ours']:.1f}, {'the same model' if same else 'DIFFERENT MODELS'}"
+        )
+
+
+def grow(options):
+    """Measure ours alone, on a tenth of the log and on all of it."""
+    results, counts = {}, []
+    for events in (options.events // 10, options.events):
+        with tempfile.TemporaryDirectory(dir=options.scratch) as name:
+            folder = Path(name)
+            (folder / "log").mkdir()
+            counts.append(write_log(folder / "log", events, options.seed))
+            for contender in ("ours, from files", "ours, prepared"):
+                results[contender, counts[-1]] = run(contender, "measure", options, folder)
+    print_head(options, f"{counts[0]:,} and {counts[1]:,} events, memory limit {options.memory_limit or 'none'}")
+    print_table({f"{count:,}" if "files" in name else "  prepared": r for (name, count), r in results.items()})
+    small, large = (results["ours, from files", count] for count in counts)
+    print(f"{counts[1] / counts[0]:.2f} times the events:")
+    for step in ("prepare", "follows", "variants"):
+        print(f"  {step:<10}{large['seconds'][step] / small['seconds'][step]:>6.1f} times the seconds")
+    print(f"  {'processor':<10}{large['processor'] / small['processor']:>6.1f} times the processor seconds")
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=1_000_000, help="about how many events the log has")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--memory-limit", help="what our preparation may take, such as 4GB")
+    parser.add_argument("--scratch", help="where the log is written, and removed again; by default the usual place")
+    parser.add_argument(
+        "--retentioneering-python",
+        default=os.environ.get("RETENTIONEERING_PYTHON"),
+        help="the Python of an environment that has retentioneering; without it that peer is left out",
+    )
     parser.add_argument("--measure", choices=CONTENDERS, help=argparse.SUPPRESS)
+    parser.add_argument("--mine", choices=MINERS, help=argparse.SUPPRESS)
     parser.add_argument("--log", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--prepared", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.measure:
-        measure(options.measure, options.log)
+    if options.measure or options.mine:
+        measure(CONTENDERS[options.measure] if options.measure else MINERS[options.mine], options)
+    elif options.events > MOST_FOR_PEERS:
+        grow(options)
     else:
-        compare(options.events, options.seed)
+        compare(options)
 
 
 if __name__ == "__main__":
