@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import coo_matrix
+from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
 from journeymining.identity.encoding import UNDATED
@@ -81,7 +81,7 @@ def join_kind(
     """
     member = groups.of_record[record]
     owner = owner_of_group[member]
-    number, of_use = np.unique(value, return_inverse=True)
+    number, of_use = _number(value)
     common = np.zeros(len(number), dtype=np.bool_)
     if at_most is not None:
         common = _distinct(of_use, np.where(groups.name[member] >= 0, member, NOBODY), len(number)) > at_most
@@ -89,9 +89,9 @@ def join_kind(
     part, early = _parts(of_use, time, owner, shared, back_window)
     used = ~common[of_use] & ~(shared[of_use] & (part == WHOLE))
     unresolved = int((~common[of_use] & ~used).sum())
-    node = _number_pairs(of_use, part)
-    held = _held_back(member, node, owner, owner_of_group, used)
-    used = used & ~held[0]
+    nodes, node = _number(_number_pairs(of_use, part))
+    held, chains, label = _held_back(member, node, owner, owner_of_group, used, len(nodes))
+    used = used & ~held
     anonymous = owner == NOBODY
     counts = {
         "values": len(number),
@@ -102,12 +102,14 @@ def join_kind(
         "uses_unresolved": unresolved,
         "uses_joined_back": int((used & anonymous & early & (part != BEFORE)).sum()),
         "uses_before_window": int((used & (part == BEFORE)).sum()),
-        "conflicts": held[1],
-        "uses_held_back": int(held[0].sum()),
+        "conflicts": chains,
+        "uses_held_back": int(held.sum()),
     }
     rule = np.where(part == BEFORE, BEFORE_WINDOW, np.where(part >= 0, INTERVAL, SAME_VALUE))
     names = np.where(part < 0, value, NOBODY)
-    merged = _merge(groups, member[used], node[used], names[used])
+    if chains:
+        label = _components(member[used], node[used], len(groups.name), len(nodes))
+    merged = _merge(groups, label, member[used], names[used])
     return Joined(merged, used, rule, number[common], counts)
 
 
@@ -132,17 +134,17 @@ def _parts(
 
 
 def _held_back(
-    member: IntArray, node: IntArray, owner: IntArray, owner_of_group: IntArray, used: BoolArray
-) -> tuple[BoolArray, int]:
-    """Return which uses would chain two owners, and how many chains there are."""
+    member: IntArray, node: IntArray, owner: IntArray, owner_of_group: IntArray, used: BoolArray, nodes: int
+) -> tuple[BoolArray, int, IntArray]:
+    """Return which uses would chain two owners, how many chains there are, and the label of each group with them."""
     held = np.zeros(len(member), dtype=np.bool_)
-    label = _components(member[used], node[used], len(owner_of_group))
+    label = _components(member[used], node[used], len(owner_of_group), nodes)
     label_of_use = label[member]
     chained = _distinct(label_of_use[used], owner[used], len(label)) > 1
     at_risk = np.flatnonzero(used & chained[label_of_use])
     if len(at_risk):
         held[at_risk] = ~_settle(member[at_risk], node[at_risk], owner_of_group)
-    return held, int(chained.sum())
+    return held, int(chained.sum()), label
 
 
 def _settle(member: IntArray, node: IntArray, owner_of_group: IntArray) -> BoolArray:
@@ -177,9 +179,8 @@ def _only(index: IntArray, owner: IntArray, size: int) -> IntArray:
     return np.where(high == NOBODY, NOBODY, np.where(low == high, low, SEVERAL))
 
 
-def _merge(groups: Groups, member: IntArray, node: IntArray, name: IntArray) -> Groups:
-    """Make one group of those that share a node; ``name`` is a value the group may be called by, or -1."""
-    label = np.unique(_components(member, node, len(groups.name))[: len(groups.name)], return_inverse=True)[1]
+def _merge(groups: Groups, label: IntArray, member: IntArray, name: IntArray) -> Groups:
+    """Make one group of those with one label; ``name`` is a value that the group of a use may be called by, or -1."""
     none = np.iinfo(np.int64).max
     smallest = np.full(len(groups.name) and int(label.max()) + 1, none, dtype=np.int64)
     np.minimum.at(smallest, label, np.where(groups.name < 0, none, groups.name))
@@ -187,13 +188,25 @@ def _merge(groups: Groups, member: IntArray, node: IntArray, name: IntArray) -> 
     return Groups(label[groups.of_record], np.where(smallest == none, NOBODY, smallest))
 
 
-def _components(member: IntArray, node: IntArray, groups: int) -> IntArray:
-    """Label the connected components of groups (first) and nodes (after them)."""
-    nodes, node = np.unique(node, return_inverse=True)
-    size = groups + len(nodes)
+def _components(member: IntArray, node: IntArray, groups: int, nodes: int) -> IntArray:
+    """Label groups by the connected components that they and the nodes are in: 0, 1, ... in the order of groups."""
+    size = groups + nodes
+    order = np.argsort(node, kind="stable")
+    rows = np.concatenate([np.zeros(groups, dtype=np.int64), np.bincount(node, minlength=nodes)])
     # Floats, which scipy wants anyway: smaller integers would overflow where an edge occurs often.
-    graph = coo_matrix((np.ones(len(member)), (member, groups + node)), shape=(size, size))
-    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+    graph = csr_matrix((np.ones(len(member)), member[order], np.append(0, np.cumsum(rows))), shape=(size, size))
+    label = connected_components(graph, directed=False)[1][:groups]
+    return np.asarray(label, dtype=np.int64)
+
+
+def _number(values: IntArray) -> tuple[IntArray, IntArray]:
+    """Return the distinct values, sorted, and the place of each among them; sorted values need no sorting."""
+    if (values[1:] < values[:-1]).any():
+        distinct, place = np.unique(values, return_inverse=True)
+        return distinct, place
+    is_first = np.ones(len(values), dtype=np.bool_)
+    is_first[1:] = values[1:] != values[:-1]
+    return values[is_first], np.cumsum(is_first) - 1
 
 
 def _distinct(index: IntArray, owner: IntArray, size: int) -> IntArray:
