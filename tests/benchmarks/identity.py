@@ -18,18 +18,18 @@ import argparse
 import hashlib
 import importlib.metadata
 import importlib.util
-import json
 import os
 import platform
-import resource
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from tests.benchmarks._apart import apart, peak_megabytes, tell, told
+
 LIBRARIES = ("journeymining", "scipy", "duckdb", "numpy", "networkx", "splink", "pyspark")
 TENTH = 10
+FIGURES = ("seconds", "processor", "peak")
 RECORDS_PER_CUSTOMER = 8
 VALUES_PER_CUSTOMER = 4
 
@@ -203,32 +203,23 @@ def measure(name, folder):
     found = {
         "seconds": time.perf_counter() - begun,
         "processor": time.process_time() - used,
-        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak": peak_megabytes(),
     }
     labels = next(contender).astype("int64")
     customers = int((labels == range(len(labels))).sum())
     answer = {"customers": customers, "labels": hashlib.sha256(labels.tobytes()).hexdigest()}
-    sys.stdout.write("\n" + json.dumps(found | answer) + "\n")
-
-
-def apart(folder, *options):
-    """Run this module in a process of its own; return what it says on stdout."""
-    command = [sys.executable, "-m", "tests.benchmarks.identity", "--folder", str(folder), *map(str, options)]
-    answer = subprocess.run(command, check=False, capture_output=True, text=True)
-    if answer.returncode:
-        sys.exit(f"{' '.join(map(str, options))} failed:\n{answer.stderr[-2000:]}")
-    return answer.stdout
+    tell(found | answer)
 
 
 def write(folder, edges, seed):
     """Write the edges from another process: a child's peak memory is never below that of its parent."""
     folder.mkdir()
-    apart(folder, "--write", "--edges", edges, "--seed", seed)
+    apart("identity", folder, "--write", "--edges", edges, "--seed", seed)
 
 
 def run(name, folder):
     """Measure a contender in a process of its own."""
-    return json.loads(apart(folder, "--measure", name).strip().splitlines()[-1])
+    return told(apart("identity", folder, "--measure", name))
 
 
 def truth(customers, seed):
@@ -245,15 +236,18 @@ def truth(customers, seed):
         seconds = time.perf_counter() - begun
         for name, value in accuracy(folder, found).items():
             print(f"{name:<64}{value:>16,.4f}" if isinstance(value, float) else f"{name:<64}{value:>16,}")
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(f"{'seconds for stitching':<64}{seconds:>16,.1f}")
-        print(f"{'peak memory, MB':<64}{peak:>16,.0f}")
+        print(f"{'peak memory, MB':<64}{peak_megabytes():>16,.0f}")
 
 
 def compare(names, edges, seed, networkx_most):
-    """Measure the contenders on the same edges and print a table."""
-    results: dict[str, dict[str, float]] = {}
-    notes: dict[str, str] = {}
+    """Measure the contenders on the same edges and print a row for each."""
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES if importlib.util.find_spec(name)]
+    print(f"{edges:,} edges, {edges // 2:,} records; seed {seed}")
+    print(f"Python {platform.python_version()}, {', '.join(versions)}\n")
+    print(f"{'':<26}{'seconds':>10}{'× ours':>10}{'processor':>10}{'× ours':>10}{'peak MB':>10}", flush=True)
+    answers: dict[str, tuple[int, str]] = {}
+    ours: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as made:
         whole, tenth = Path(made) / "whole", Path(made) / "tenth"
         write(whole, edges, seed)
@@ -261,27 +255,23 @@ def compare(names, edges, seed, networkx_most):
             if name in NEEDS and importlib.util.find_spec(NEEDS[name]) is None:
                 print(f"{name} takes no part: pip install 'journeymining[{NEEDS[name]}]'")
                 continue
+            note = ""
             if name == "networkx" and edges > networkx_most:
                 write(tenth, edges // TENTH, seed)
-                found = run(name, tenth)
-                results[name] = {figure: found[figure] * TENTH for figure in ("seconds", "processor", "peak")}
-                notes[name] = f"ten times what {edges // TENTH:,} edges took, memory at most"
+                found = {figure: value * TENTH for figure, value in run(name, tenth).items() if figure in FIGURES}
+                note = f"  (ten times what {edges // TENTH:,} edges took, memory at most)"
             else:
-                results[name] = run(name, whole)
-            print(f"{name}: {results[name]['seconds']:.1f} s", file=sys.stderr, flush=True)
-    answers = {result["labels"] for result in results.values() if "labels" in result}
-    if len(answers) != 1:
-        sys.exit(f"The contenders disagree: { ({name: result.get('customers') for name, result in results.items()}) }")
-    customers = next(result["customers"] for result in results.values() if "labels" in result)
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES if importlib.util.find_spec(name)]
-    print(f"{edges:,} edges, {edges // 2:,} records, {customers:,} customers, the same for all; seed {seed}")
-    print(f"Python {platform.python_version()}, {', '.join(versions)}\n")
-    print(f"{'':<26}{'seconds':>10}{'× ours':>10}{'processor':>10}{'peak MB':>10}")
-    of_ours = results[names[0]]["seconds"]
-    for name, found in results.items():
-        seconds, processor, peak = (found[figure] for figure in ("seconds", "processor", "peak"))
-        note = f"  ({notes[name]})" if name in notes else ""
-        print(f"{name:<26}{seconds:>10.2f}{seconds / of_ours:>10.1f}{processor:>10.2f}{peak:>10,.0f}{note}")
+                found = run(name, whole)
+                answers[name] = found["customers"], found["labels"]
+            ours = ours or found
+            seconds, processor, peak = (found[figure] for figure in FIGURES)
+            times = [f"{found[figure] / ours[figure]:>10.1f}" for figure in FIGURES[:2]]
+            print(f"{name:<26}{seconds:>10.2f}{times[0]}{processor:>10.2f}{times[1]}{peak:>10,.0f}{note}", flush=True)
+    if len(set(answers.values())) != 1:
+        sys.exit(f"The contenders disagree: { ({name: customers for name, (customers, _) in answers.items()}) }")
+    print(
+        f"\n{next(iter(answers.values()))[0]:,} customers, the same records in each of them for: {', '.join(answers)}"
+    )
 
 
 def main():

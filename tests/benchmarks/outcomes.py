@@ -1,9 +1,10 @@
-"""Journeys encoded and models fitted, with time and peak memory; our features against pm4py's, in one run.
+"""Journeys encoded and models fitted, with time and peak memory; the same features by us and by pm4py, in one run.
 
 Run it from the checkout: ``python -m tests.benchmarks.outcomes --journeys 1000000``. Journeys are generated, seeded,
-with about six events each. Every part gets a process of its own, so that peak memory is its own too. pm4py gets the
-first 50,000 journeys, and both are compared per journey. Read the ratio: seconds depend on the machine and on what else
-it does.
+with about six events each. Every part gets a process of its own, so that peak memory is its own too. The comparison
+with pm4py is about features that both have: how often every activity and channel occurs, and mean, highest, lowest, sum
+and spread of a number, of the first 100,000 journeys, from the same data frame; the numbers must agree. Read the ratio:
+seconds depend on the machine and on what else it does.
 """
 
 from __future__ import annotations
@@ -12,23 +13,22 @@ import argparse
 import contextlib
 import importlib.metadata
 import io
-import json
 import os
 import platform
-import resource
-import subprocess
 import sys
 import tempfile
 import time
 import warnings
 from pathlib import Path
 
+from tests.benchmarks._apart import apart, peak_megabytes, tell, told
+
 LIBRARIES = ("journeymining", "scikit-learn", "polars", "pm4py", "pandas", "numpy")
 ACTIVITIES = ("offer_viewed", "order_placed", "track_parcel", "helpdesk_call", "modem_delivered", "modem_active")
 CHANNELS = ("web", "app", "phone", "email")
 MOST_MEGABYTES = 4096
 PART = 100_000
-SAMPLE = 50_000
+SUMMARIES = ("mean", "highest", "lowest", "sum", "spread")
 
 
 def write_log(folder, journeys, seed):
@@ -57,6 +57,7 @@ def write_log(folder, journeys, seed):
         if first + count == journeys:
             last = pd.DataFrame({"row": [count], "day": [400.0], "activity": "last", "channel": "web"})
             frame = pd.concat([frame, last], ignore_index=True)
+        frame["value"] = rng.integers(1, 100, len(frame)).astype(float)
         frame["customer_id"] = "c" + (frame["row"] + first).astype(str)
         # The outcome is a journey of its own, so that paths end before it.
         frame["journey_id"] = frame["customer_id"].where(frame["activity"] != "cancelled", "x" + frame["customer_id"])
@@ -106,29 +107,70 @@ def ours(folder, clock):
     }
 
 
-def with_pm4py(folder, clock):
-    """Extract pm4py's features of the same kinds from a sample: counts, first and last, durations, channels."""
+def frame_of(folder):
+    """Return the events of the first journeys as both get them: in order, without the outcomes."""
     import pyarrow.parquet as pq
+
+    columns = ["journey_id", "activity", "timestamp", "channel", "value"]
+    frame = pq.read_table(folder / "part-0000.parquet", columns=columns).to_pandas()
+    frame = frame[~frame["journey_id"].str.startswith("x")]
+    return frame.sort_values(["journey_id", "timestamp"], kind="stable", ignore_index=True)
+
+
+def same_by_us(folder, clock):
+    """Count activities and channels and sum up the number, from the data frame to a sparse matrix."""
+    import numpy as np
+
+    from journeymining.outcomes.encoders import AggregateEncoder
+    from journeymining.outcomes.journey_frame import journeys_from_events
+
+    frame = frame_of(folder)
+    clock()
+    journeys = journeys_from_events(frame)
+    prepared = clock()
+    encoder = AggregateEncoder(["activity", "channel"])
+    matrix = encoder.fit_transform(journeys)
+    encoded = clock()
+    names = encoder.get_feature_names_out().tolist()
+    wanted = [f"count activity {name}" for name in ACTIVITIES] + [f"count channel {name}" for name in CHANNELS]
+    wanted += [f"{how} value" for how in SUMMARIES]
+    np.save(folder / "ours.npy", matrix[:, [names.index(name) for name in wanted]].toarray())
+    return {"journeys": len(journeys), "columns": len(names), "stages": {"prepare": prepared, "encode": encoded}}
+
+
+def same_by_pm4py(folder, clock):
+    """Let pm4py extract the same features."""
+    import numpy as np
 
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import pm4py
 
-        table = pq.read_table(folder / "part-0000.parquet", columns=["journey_id", "activity", "timestamp", "channel"])
-        frame = table.to_pandas()
-        sample = frame["journey_id"].drop_duplicates()
-        sample = sample[~sample.str.startswith("x")].head(SAMPLE)
-        frame = frame[frame["journey_id"].isin(sample)].sort_values(["journey_id", "timestamp"], kind="stable")
+        frame = frame_of(folder)
+        lengths = frame.groupby("journey_id").size().to_numpy()
+        clock()
         log = pm4py.format_dataframe(
             frame.rename(columns={"channel": "org:resource"}),
             case_id="journey_id", activity_key="activity", timestamp_key="timestamp",
         )  # fmt: skip
-        clock()
-        found = pm4py.extract_features_dataframe(log, str_ev_attr=["concept:name", "org:resource"], str_evsucc_attr=[])
-    return {"journeys": len(sample), "columns": found.shape[1], "stages": {"encode": clock()}}
+        prepared = clock()
+        found = pm4py.extract_features_dataframe(
+            log, str_ev_attr=["concept:name", "org:resource"], num_ev_attr=["value"], str_evsucc_attr=[],
+            count_occurrences=True, numeric_attribute_aggregations=["mean", "max", "min", "sum", "stdev"],
+            include_case_id=True,
+        )  # fmt: skip
+        encoded = clock()
+    found = found.sort_values("case:concept:name")
+    wanted = [f"concept:name_{name}" for name in ACTIVITIES] + [f"org:resource_{name}" for name in CHANNELS]
+    wanted += [f"value_{how}" for how in ("MEAN", "MAX", "MIN", "SUM", "STDEV")]
+    values = found[wanted].to_numpy(dtype=float, copy=True)
+    # pm4py divides the squares by n, we by n - 1.
+    values[:, -1] *= np.sqrt(lengths / np.maximum(lengths - 1, 1))
+    np.save(folder / "pm4py.npy", values)
+    return {"journeys": len(found), "columns": len(wanted), "stages": {"prepare": prepared, "encode": encoded}}
 
 
-CONTENDERS = {"journeymining": ours, "pm4py": with_pm4py}
+CONTENDERS = {"journeymining": ours, "same features, journeymining": same_by_us, "same features, pm4py": same_by_pm4py}
 
 
 def measure(name, folder):
@@ -142,39 +184,38 @@ def measure(name, folder):
         return passed
 
     found = CONTENDERS[name](folder, clock)
-    found["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    sys.stdout.write("\n" + json.dumps(found) + "\n")
-
-
-def apart(folder, *options):
-    """Run this module in a process of its own; return what it says on stdout."""
-    command = [sys.executable, "-m", "tests.benchmarks.outcomes", "--folder", str(folder), *map(str, options)]
-    answer = subprocess.run(command, check=False, capture_output=True, text=True)
-    if answer.returncode:
-        sys.exit(f"{' '.join(map(str, options))} failed:\n{answer.stderr[-2000:]}")
-    return answer.stdout
+    tell(found | {"peak": peak_megabytes()})
 
 
 def compare(journeys, seed):
-    """Measure both on the same journeys and print what they took."""
+    """Measure all on the same journeys and print what they took."""
+    import numpy as np
+
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        apart(folder, "--write", "--journeys", journeys, "--seed", seed)
-        found = {name: json.loads(apart(folder, "--measure", name).strip().splitlines()[-1]) for name in CONTENDERS}
-    own, other = found["journeymining"], found["pm4py"]
+        apart("outcomes", folder, "--write", "--journeys", journeys, "--seed", seed)
+        found = {name: told(apart("outcomes", folder, "--measure", name)) for name in CONTENDERS}
+        apart_by = float(np.abs(np.load(folder / "ours.npy") - np.load(folder / "pm4py.npy")).max())
+    whole, own, other = found.values()
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
-    print(f"{journeys:,} journeys, {own['journeys']:,} with a known outcome; seed {seed}; {os.cpu_count()} cores")
+    print(f"{journeys:,} journeys, {whole['journeys']:,} with a known outcome; seed {seed}; {os.cpu_count()} cores")
     print(f"{platform.machine()}, Python {platform.python_version()}, {versions}\n")
-    for name, seconds in own["stages"].items():
+    for name, seconds in whole["stages"].items():
         print(f"{name:<20}{seconds:>10.1f} s")
-    print(f"{'all':<20}{sum(own['stages'].values()):>10.1f} s, peak {own['peak']:,.0f} MB")
-    print(f"{own['columns']} features; five models fitted on at most {own['trained']:,} journeys")
-    theirs, size = other["stages"]["encode"], other["journeys"]
-    ratio = (theirs / size) / (own["stages"]["encode"] / own["journeys"])
-    per_feature = ratio * own["columns"] / other["columns"]
-    print(f"pm4py encodes {size:,} journeys in {theirs:.2f} s, {other['columns']} features")
-    print(f"ours takes 1/{ratio:.1f} of that per journey, 1/{per_feature:.1f} per journey and feature")
-    if own["peak"] > MOST_MEGABYTES:
+    print(f"{'all':<20}{sum(whole['stages'].values()):>10.1f} s, peak {whole['peak']:,.0f} MB")
+    per_journey = 1000 * whole["stages"]["encode"] / whole["journeys"]
+    print(f"{whole['columns']} features, {per_journey:.4f} ms per journey; five models fitted on at most "
+          f"{whole['trained']:,} journeys\n")  # fmt: skip
+    for name, one in list(found.items())[1:]:
+        stages = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in one["stages"].items())
+        print(f"{name}: {one['journeys']:,} journeys, {one['columns']} columns, {stages}, peak {one['peak']:,.0f} MB")
+    ratios = [other["stages"]["encode"] / own["stages"]["encode"],
+              sum(other["stages"].values()) / sum(own["stages"].values())]  # fmt: skip
+    print(f"Ours takes 1/{ratios[0]:.1f} of pm4py's time to encode, 1/{ratios[1]:.1f} from the data frame on; "
+          f"largest difference between the numbers {apart_by:.1e}")  # fmt: skip
+    if apart_by > 1e-4:
+        sys.exit("The two do not agree on the numbers.")
+    if whole["peak"] > MOST_MEGABYTES:
         sys.exit(f"The peak is above {MOST_MEGABYTES:,} MB.")
 
 
