@@ -43,6 +43,29 @@ if TYPE_CHECKING:
     show_default=True,
     help="How infrequent a step may be, relative to the strongest, and still be left out of the model.",
 )
+@click.option(
+    "--compare",
+    nargs=2,
+    metavar="FILTER FILTER",
+    help="Two groups of journeys by filters, such as 'channel phone' 'not channel phone'; several joined by ' ; '.",
+)
+@click.option("--collapse", is_flag=True, help="The same activity in the same channel in a row is one event.")
+@click.option(
+    "--contact",
+    "contacts",
+    metavar="ACTIVITY",
+    multiple=True,
+    help="An activity that is a contact: how often another follows within the --window; may be repeated.",
+)
+@click.option("--window", default="7 days", show_default=True, help="Of repeat contacts.")
+@click.option(
+    "--personas",
+    type=click.IntRange(0),
+    default=8,
+    show_default=True,
+    help="Groups of journeys that are tried at most; 0 for none.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the personas.")
 @click.option("--top", type=click.IntRange(1), default=10, show_default=True, help="How many variants are shown.")
 @click.option("--k", type=click.IntRange(min=2), help="For others' eyes: paths of fewer than K customers are grouped.")
 @engine_options
@@ -52,6 +75,12 @@ if TYPE_CHECKING:
 def command(
     miner: Miner,
     noise: float,
+    compare: tuple[str, str] | None,
+    collapse: bool,
+    contacts: tuple[str, ...],
+    window: str,
+    personas: int,
+    seed: int,
     top: int,
     k: int | None,
     engine: str,
@@ -63,16 +92,23 @@ def command(
 ) -> None:
     """Show the journeys that customers actually take.
 
-    The most frequent paths on stdout; with --out also all tables and the process model as files.
+    The most frequent paths on stdout, or with --compare what differs between two groups of journeys; with --out also
+    all tables and the process models as files, for `journeymining report`.
 
     Example: journeymining discover permits.xes.gz --channel case:channel --out outputs/permits
     """
+    import pandas as pd
+
+    from journeymining.discovery.comparison import write_comparison
     from journeymining.discovery.results import describe_model, discover, write
+    from journeymining.durations import parse_duration
     from journeymining.engines.engine import engine_of
     from journeymining.engines.prepared_log import prepare
     from journeymining.eventlog.anonymity import k_anonymous
     from journeymining.eventlog.report import reading_report
     from journeymining.jobs.account import write_account
+    from journeymining.jobs.comparing import compare_filters
+    from journeymining.journeys.phases import parse_phases
     from journeymining.writing import refuse_occupied, whole_folder
 
     if out is not None:
@@ -82,10 +118,27 @@ def command(
     shown = table if k is None else k_anonymous(table, k)
     with prepare(shown, engine=runs_on) as prepared:
         digest = str(prepared.manifest["digest"])
-        discovery = discover(prepared, miner=miner, noise=noise)
+        order = list(parse_phases(log["phases"])) or None
+        discovery = discover(
+            prepared,
+            miner=miner,
+            noise=noise,
+            phases=order,
+            others=("inductive", "heuristics", "split") if out is not None else (),
+            collapse=collapse,
+            contacts=dict.fromkeys(contacts, pd.Timedelta(parse_duration(window))),
+            personas=personas,
+            seed=seed,
+        )
+        compared = None
+        if compare is not None:
+            first, second = ([part.strip() for part in text.split(" ; ")] for text in compare)
+            compared = compare_filters(prepared, shown, first, second, phases=order)
     if out is not None:
         with whole_folder(out, force=force) as folder:
             missing = write(discovery, folder)
+            if compared is not None:
+                write_comparison(compared, folder, "comparison")
             model = describe_model(discovery.model)
             write_account(
                 folder,
@@ -93,7 +146,17 @@ def command(
                 table,
                 log,
                 engine=engine,
-                settings={"k": k, "miner": miner, "noise": noise, "prepared_log": digest, "files_left_out": missing},
+                settings={
+                    "k": k,
+                    "process_model": model,
+                    "miner": miner,
+                    "noise": noise,
+                    "prepared_log": digest,
+                    "files_left_out": missing,
+                    "collapse": collapse,
+                    "compare": compare,
+                },
+                seed=seed,
                 counts={name: value for name, value in discovery.coverage.items() if isinstance(value, int)},
                 quality={
                     "coverage": discovery.coverage,
@@ -101,10 +164,22 @@ def command(
                     "anonymity": reading_report(shown).get("anonymity"),
                 },
             )
+    if compared is not None:
+        if format == "table":
+            click.echo(compared.summary["sentence"])
+        emit(_differences(compared.table, top), format)
+        return
     if format == "table":
         emit(_summary(discovery))
         click.echo()
     emit(_top_variants(discovery, top), format)
+
+
+def _differences(table: pd.DataFrame, top: int) -> pd.DataFrame:
+    """Return of every analysis the most certain differences."""
+    shown = table[table["verdict"].isin(["higher", "lower"])].groupby("analysis", sort=False).head(top)
+    columns = ["analysis", "item", "measure", "first", "second", "difference", "low", "high", "q", "verdict"]
+    return shown[columns].reset_index(drop=True)
 
 
 def _summary(discovery: Discovery) -> pd.DataFrame:
@@ -128,6 +203,8 @@ def _summary(discovery: Discovery) -> pd.DataFrame:
         ("model simplicity", quality.simplicity),
     ):
         rows.append((text, quality.reason or "unknown" if value is None else f"{value:.3f}"))
+    if discovery.personas is not None:
+        rows.append(("found personas", discovery.personas.summary["sentence"]))
     return pd.DataFrame(rows, columns=["measure", "value"])
 
 

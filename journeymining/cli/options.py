@@ -79,6 +79,19 @@ def log_options(function: Command) -> Command:
             help="Only journeys that meet this, such as 'contains complaint'; may be repeated.",
         ),
         click.option(
+            "--touchpoints",
+            type=click.Path(exists=True, dir_okay=False),
+            metavar="FILE",
+            help="YAML file of touchpoint rules (the touchpoints: section of a job): rename, drop, first match wins.",
+        ),
+        click.option(
+            "--phase",
+            "phases",
+            metavar="TEXT",
+            multiple=True,
+            help="A phase and its activities, such as 'purchase=order_placed,paid'; repeated, from first to last.",
+        ),
+        click.option(
             "--object-type", metavar="TYPE", help="Of an OCEL log: the type of object whose journeys to take."
         ),
     ]
@@ -117,11 +130,14 @@ def read_log(
     delimiter: str | None = None,
     object_type: str | None = None,
     filters: Sequence[str] = (),
+    touchpoints: str | None = None,
+    phases: Sequence[str] = (),
     **columns: str | None,
 ) -> pa.Table:
     """Read the LOG of a command as its options say; takes what `log_argument` and `log_options` give.
 
-    What filters leave is said on stderr and in the reading report, as ``scope``.
+    Touchpoint rules come first, then phases, then filters. What rules match and what filters leave is said on stderr
+    and in the reading report, as ``touchpoints`` and ``scope``.
     """
     from journeymining.eventlog.reading import read_event_log
 
@@ -134,7 +150,36 @@ def read_log(
         delimiter=delimiter,
         object_type=object_type,
     )
+    if touchpoints is not None:
+        table = _ruled(table, touchpoints)
+    if phases:
+        from journeymining.eventlog.report import reading_report, with_report
+        from journeymining.journeys.phases import parse_phases, put_into_phases
+
+        table = with_report(put_into_phases(table, parse_phases(phases)), reading_report(table))
     return _filtered(table, filters) if filters else table
+
+
+def _ruled(table: pa.Table, path: str) -> pa.Table:
+    from journeymining.documents import load_yaml, validate
+    from journeymining.eventlog.report import add_left_out, reading_report, with_report
+    from journeymining.exceptions import EmptyLogError
+    from journeymining.journeys.touchpoints import TouchpointConfig, apply_rules
+
+    report = reading_report(table)
+    kept, counts = apply_rules(table, validate(TouchpointConfig, load_yaml(path)))
+    add_left_out(report, "dropped by a touchpoint rule", len(table) - len(kept))
+    matched = sum(rule["events"] for rule in counts["rules"])
+    click.echo(
+        f"{path}: rules match {matched:,} of {len(table):,} events; {counts['unmatched_events']:,} match none and are "
+        f"{counts['unmatched_are']}.",
+        err=True,
+    )
+    if never := counts["never_matched"]:
+        click.echo(f"{path}: rules that never match: {', '.join(map(str, never))}.", err=True)
+    if not len(kept):
+        raise EmptyLogError(f"{path}: the rules leave none of {len(table):,} events.")
+    return with_report(kept, report | {"touchpoints": counts})
 
 
 def _filtered(table: pa.Table, filters: Sequence[str]) -> pa.Table:

@@ -32,15 +32,15 @@ class CollapsedBucket(Bucket):
         repeats = pl.all_horizontal(pl.col(name).diff() == 0 for name in NEEDED)
         return self.of.events.filter(~repeats.fill_null(False))
 
-    @cached_property
-    def journeys(self) -> pl.DataFrame:
-        """The journeys with the events that are left."""
+    def journey_columns(self, *names: str) -> pl.DataFrame:
+        """Return these columns of the journeys; their events are those that are left."""
         assert self.of is not None
-        left = self.events.group_by("journey").agg(pl.len().cast(pl.Int32).alias("events"))
-        columns = self.of.journeys.columns
-        return (
-            self.of.journeys.drop("events").join(left, on="journey", how="left", maintain_order="left").select(columns)
-        )
+        found = self.of.journey_columns(*names)
+        if "events" not in names:
+            return found
+        # Every journey has an event, and both come in the order of its code.
+        left = self.events.group_by("journey", maintain_order=True).agg(pl.len().cast(pl.Int32).alias("events"))
+        return found.with_columns(left["events"])
 
 
 class CollapsedLog(PreparedLog):

@@ -182,7 +182,7 @@ def _split(
 
 def _customers(log: PreparedLog) -> set[str]:
     return log.run(
-        lambda bucket: set(bucket.journeys["customer_id"].to_list()),
+        lambda bucket: set(bucket.journey_columns("customer_id")["customer_id"].to_list()),
         lambda parts: set().union(*parts),
         columns=["journey"],
     )

@@ -36,12 +36,12 @@ class SelectedBucket(Bucket):
         kept = events.filter(pl.Series(self.keep[events["journey"].to_numpy()], dtype=pl.Boolean))
         return kept.with_columns(codes.gather(kept["journey"]))
 
-    @cached_property
-    def journeys(self) -> pl.DataFrame:
-        """The journeys that are left, in the order of their new codes."""
+    def journey_columns(self, *names: str) -> pl.DataFrame:
+        """Return these columns of the journeys that are left, in the order of their new codes."""
         assert self.of is not None
-        kept = self.of.journeys.filter(pl.Series(self.keep, dtype=pl.Boolean))
-        return kept.with_columns(pl.Series("journey", np.arange(kept.height), dtype=pl.Int32))
+        kept = self.of.journey_columns(*names).filter(pl.Series(self.keep, dtype=pl.Boolean))
+        codes = pl.Series("journey", np.arange(kept.height), dtype=pl.Int32)
+        return kept.with_columns(codes) if "journey" in names else kept
 
 
 class Selection(PreparedLog):
@@ -111,7 +111,7 @@ def journey_masks(log: PreparedLog, journeys: Collection[str]) -> list[NDArray[n
     wanted = pl.Series(sorted(journeys), dtype=pl.String)
 
     def kernel(bucket: Bucket) -> NDArray[np.bool_]:
-        found: NDArray[np.bool_] = bucket.journeys["journey_id"].is_in(wanted.implode()).to_numpy()
+        found: NDArray[np.bool_] = bucket.journey_columns("journey_id")["journey_id"].is_in(wanted.implode()).to_numpy()
         return found
 
     return log.run(kernel, lambda parts: parts, columns=["journey"])
@@ -119,7 +119,7 @@ def journey_masks(log: PreparedLog, journeys: Collection[str]) -> list[NDArray[n
 
 def _sizes(bucket: Bucket) -> NDArray[np.int64]:
     """Return the number of events of every journey, in the order of its code."""
-    return bucket.journeys["events"].to_numpy().astype(np.int64)
+    return bucket.journey_columns("events")["events"].to_numpy().astype(np.int64)
 
 
 def _total(parts: list[NDArray[np.int64]], keep: list[NDArray[np.bool_]]) -> int:

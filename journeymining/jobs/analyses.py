@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pandas as pd
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from journeymining.conformance import conform as conformance_of
@@ -14,11 +15,14 @@ from journeymining.conformance.drift import write_over_time
 from journeymining.conformance.fixes import fix_list, write_fix_list
 from journeymining.conformance.personas import attributes_of, conform_personas, segments_of
 from journeymining.discovery import results as discovery_of
+from journeymining.discovery.comparison import write_comparison
 from journeymining.exceptions import EmptyLogError, InputError
 from journeymining.experience.on_journeys import experience_tables
+from journeymining.jobs.comparing import compare_filters, compare_outcome
 from journeymining.jobs.manifest import write_json
 from journeymining.jobs.sensitivity import FILE as SENSITIVITY
 from journeymining.jobs.sensitivity import sensitivity
+from journeymining.journeys.cutting import gap_sensitivity, gaps_around
 from journeymining.outcomes import results as outcomes_of
 
 if TYPE_CHECKING:
@@ -38,13 +42,89 @@ def discover_step(job: Job, log: PreparedLog, manifest: Manifest, folder: Path, 
     tell(f"Discovering {log.journey_count:,} journeys")
     model = job.config.process_model
     with manifest.step("discover") as account:
-        found = discovery_of.discover(log, miner=model.miner, noise=model.noise, phases=list(job.config.phases) or None)
+        config = job.config.discovery
+        contacts = config.contacts
+        windows = dict.fromkeys(contacts.activities, pd.Timedelta(contacts.window)) if contacts else None
+        found = discovery_of.discover(
+            log,
+            miner=model.miner,
+            noise=model.noise,
+            others=("inductive", "heuristics", "split"),
+            phases=list(job.config.phases) or None,
+            collapse=config.collapse,
+            contacts=windows,
+            personas=config.personas,
+            seed=manifest.seed,
+        )
         discovery_of.write(found, folder)
         account.rows_in, account.rows_out = log.event_count, len(found.variants)
     manifest.settings["process_model"] = discovery_of.describe_model(found.model)
+    if "events_collapsed" in found.coverage:
+        manifest.settings["events_collapsed"] = found.coverage["events_collapsed"]
     manifest.settings["ties"] = {
         name: found.coverage[name] for name in ("events_at_the_time_of_the_previous", "events_ordered_by_event_id_only")
     }
+
+
+def gap_step(job: Job, manifest: Manifest, folder: Path, tell: Tell, *, events: Path, source_events: Path) -> None:
+    """Write what other gaps would have made of the same events; nothing where the job cuts by no gap."""
+    gap = job.config.journeys.cut.gap
+    if gap is None:
+        return
+    tell("Cutting with other gaps")
+    with manifest.step("gap sensitivity") as account:
+        times = pq.read_table(source_events, columns=["timestamp"])["timestamp"]
+        span = pc.min_max(times)
+        table = gap_sensitivity(
+            events, gaps_around(gap), job.config.journeys, observed=(span["min"].as_py(), span["max"].as_py())
+        )
+        table.to_csv(folder / "gap_sensitivity.csv", index=False, lineterminator="\n")
+        account.rows_out = len(table)
+
+
+def compare_step(
+    job: Job,
+    log: PreparedLog,
+    manifest: Manifest,
+    folder: Path,
+    tell: Tell,
+    *,
+    events: Path,
+    labels: dict[str, dict[str, bool]],
+) -> None:
+    """Write what the groups of the job's comparisons differ in; one without journeys is left out with the reason.
+
+    ``labels`` is what `outcomes_step` returned.
+    """
+    phases = list(job.config.phases) or None
+    reasons: dict[str, str] = {}
+    for name, config in job.config.compare.items():
+        tell(f"Comparing '{name}'")
+        with manifest.step(f"compare {name}") as account:
+            account.rows_in = log.journey_count
+            try:
+                if config.outcome is not None:
+                    known = labels.get(config.outcome, {})
+                    came, not_come = (
+                        [name for name, label in known.items() if label is side] for side in (True, False)
+                    )
+                    found = compare_outcome(log, config.outcome, came, not_come, phases=phases)
+                else:
+                    found = compare_filters(
+                        log, events, config.first, config.second or None, names=config.names, phases=phases
+                    )
+            except EmptyLogError as error:
+                reasons[name] = str(error)
+                account.rows_out, account.left_out = 0, {"not compared: no journeys": log.journey_count}
+                continue
+            write_comparison(found, folder, name)
+            account.rows_out = sum(found.summary["journeys"])
+            account.left_out = {
+                "of both groups": found.summary["journeys_in_both"],
+                "of neither group": found.summary["journeys_in_neither"],
+            }
+    if reasons:
+        manifest.settings["not_compared"] = reasons
 
 
 def conform_step(
@@ -90,12 +170,15 @@ def outcomes_step(
     surveys: pd.DataFrame,
     conformance: Conformance | None,
     seed: int,
-) -> None:
+) -> dict[str, dict[str, bool]]:
     """Write, per outcome of the job, which paths go with it and how well a model tells it from dummies.
+
+    Returns, per outcome that could be analysed, whether it came after each journey of which that is known.
 
     An outcome that too few journeys have is left out with the reason in ``outcomes/<name>/not_analysed.json``: a
     young company's job still gives the rest.
     """
+    labels: dict[str, dict[str, bool]] = {}
     for name, config in job.config.outcomes.items():
         tell(f"Linking paths to the outcome '{name}'")
         place = folder / "outcomes" / name
@@ -116,16 +199,23 @@ def outcomes_step(
                 account.rows_out, account.left_out = 0, {"not analysed: too few journeys": log.journey_count}
                 continue
             outcomes_of.write(result, place)
+            labels[name] = labels_of(result)
             if conformance is not None:
                 write_fix_list(_fixes(conformance, result, wanted=config.is_wanted(name)), place)
             account.rows_out = result.card["labelled"]
             account.left_out = result.card["left_out"]
+    return labels
 
 
 def _fixes(conformance: Conformance, result: OutcomeResult, *, wanted: bool) -> pd.DataFrame:
     """Set the labels of an outcome beside the deviations of the same journeys."""
+    return fix_list(conformance, labels_of(result), wanted=wanted)
+
+
+def labels_of(result: OutcomeResult) -> dict[str, bool]:
+    """Return whether the outcome came after each journey of which that is known."""
     labels = zip(result.linked.journeys.journey_id.tolist(), result.linked.label.tolist(), strict=True)
-    return fix_list(conformance, {journey: bool(label) for journey, label in labels}, wanted=wanted)
+    return {journey: bool(label) for journey, label in labels}
 
 
 def experience_step(

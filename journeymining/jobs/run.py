@@ -15,9 +15,11 @@ from journeymining.engines.engine import Threads
 from journeymining.ingest.keys import key_from_environment
 from journeymining.ingest.pull import ingest_sources
 from journeymining.jobs.analyses import (
+    compare_step,
     conform_step,
     discover_step,
     experience_step,
+    gap_step,
     outcomes_step,
     sensitivity_step,
 )
@@ -105,9 +107,12 @@ def run(
         discover_step(job, log, manifest, folder, tell)
         surveys = surveys_of_customers(builder.store)
         events_file = builder.store.path("events.parquet")
+        source_events = builder.store.path("source_events.parquet")
+        gap_step(job, manifest, folder, tell, events=events_file, source_events=source_events)
         conformance = conform_step(job, log, manifest, folder, tell, events=events_file, seed=seed)
-        outcomes_step(job, log, manifest, folder, tell, surveys=surveys, conformance=conformance, seed=seed)
+        labels = outcomes_step(job, log, manifest, folder, tell, surveys=surveys, conformance=conformance, seed=seed)
         experience_step(job, log, manifest, folder, tell, surveys=surveys, conformance=conformance)
+        compare_step(job, log, manifest, folder, tell, events=events_file, labels=labels)
         if sensitivity or job.config.identity.sensitivity:
             sensitivity_step(builder, log, folder, conformance=conformance)
         write_json(folder / "quality.json", quality_of(builder.store, counts))

@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from journeymining.documents import Document, load_yaml, validate
+from journeymining.durations import Duration  # noqa: TC001 - pydantic reads it
+from journeymining.exceptions import did_you_mean
 from journeymining.identity.settings import IdentityConfig
 from journeymining.ingest.sources import SourceConfig, check_zone
 from journeymining.journeys.cutting import JourneyConfig  # noqa: TC001 - pydantic reads it
+from journeymining.journeys.filters import parse_filter
 from journeymining.journeys.touchpoints import TouchpointConfig
 from journeymining.outcomes.config import OutcomeConfig  # noqa: TC001 - pydantic reads it
 
@@ -38,6 +42,40 @@ class ProcessModelConfig(_Section):
     noise: float = Field(default=0.2, ge=0, le=1)
 
 
+class ContactConfig(_Section):
+    """Contacts of the `discovery:` section: which activities, and within what time another one is a repeat."""
+
+    activities: list[str] = Field(min_length=1)
+    window: Duration = timedelta(days=7)
+
+
+class DiscoveryConfig(_Section):
+    """The `discovery:` section: how journeys are looked at."""
+
+    collapse: bool = False
+    personas: int = Field(default=8, ge=0)
+    contacts: ContactConfig | None = None
+
+
+class ComparisonConfig(_Section):
+    """One entry of the `compare:` section: two groups by filters, or by an outcome of the job."""
+
+    first: list[str] = Field(default_factory=list)
+    second: list[str] = Field(default_factory=list)
+    names: tuple[str, str] | None = None
+    outcome: str | None = None
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> ComparisonConfig:
+        if (self.outcome is None) == (not self.first):
+            raise ValueError("say either 'first: [filters]' (and 'second:', or all others are it), or 'outcome: NAME'")
+        if self.outcome is not None and self.second:
+            raise ValueError("'second' has no meaning beside 'outcome'")
+        for text in (*self.first, *self.second):
+            parse_filter(text)
+        return self
+
+
 class JobConfig(_Section):
     """A job file, checked."""
 
@@ -51,8 +89,20 @@ class JobConfig(_Section):
     phases: dict[str, list[str]] = Field(default_factory=dict)
     design: str | None = None
     process_model: ProcessModelConfig = ProcessModelConfig()
+    discovery: DiscoveryConfig = DiscoveryConfig()
+    compare: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")], ComparisonConfig] = Field(
+        default_factory=dict
+    )
     outcomes: dict[str, OutcomeConfig] = Field(default_factory=dict)
     report: ReportConfig = ReportConfig()
+
+    @model_validator(mode="after")
+    def _compares_what_there_is(self) -> JobConfig:
+        for name, one in self.compare.items():
+            if one.outcome is not None and one.outcome not in self.outcomes:
+                near = did_you_mean(one.outcome, self.outcomes)
+                raise ValueError(f"compare: '{name}' names the outcome '{one.outcome}', which the job has not.{near}")
+        return self
 
     @field_validator("timezone")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -13,7 +14,7 @@ from journeymining.journeys.touchpoints import sql_name, sql_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     import pandas as pd
     import pyarrow as pa
@@ -195,21 +196,31 @@ def cut_journeys(events: pa.Table, config: JourneyConfig) -> tuple[pa.Table, pa.
         return rows.to_arrow_table(), journeys.to_arrow_table()
 
 
-def gap_sensitivity(events: pa.Table, gaps: Sequence[timedelta], config: JourneyConfig | None = None) -> pd.DataFrame:
+def gap_sensitivity(
+    events: pa.Table | str | Path,
+    gaps: Sequence[timedelta],
+    config: JourneyConfig | None = None,
+    *,
+    observed: tuple[datetime, datetime] | None = None,
+) -> pd.DataFrame:
     """Show how much depends on the gap: cut the same events with each of several gaps.
 
     Parameters
     ----------
-    events : pa.Table
+    events : pa.Table or path of Parquet
         As in `cut_journeys`.
     gaps : durations
     config : JourneyConfig, optional
         The other rules of the cut.
+    observed : pair of moments, default what the events span
+        Between which events were observed at all.
 
     Returns
     -------
     DataFrame, one row per gap in the order given
-        ``gap`` (text), ``journeys``, ``median_events``, ``open`` (journeys) and ``share_open``.
+        ``gap`` (text), ``journeys``, ``median_events``, ``open`` (journeys), ``share_open``, ``left_truncated``
+        (journeys), ``reached_goal`` (share, missing without a goal) and ``chosen`` (whether it is the gap of the
+        config).
 
     Raises
     ------
@@ -219,17 +230,56 @@ def gap_sensitivity(events: pa.Table, gaps: Sequence[timedelta], config: Journey
     import pandas as pd
 
     config = config or JourneyConfig()
-    if not events.num_rows:
-        raise EmptyLogError("events: no rows, so there are no gaps to compare.")
+    case = [config.by] if config.by != "customer" else []
     rows = []
-    for gap in gaps:
-        with_gap = config.model_copy(update={"cut": config.cut.model_copy(update={"gap": gap})})
-        cut, journeys = cut_journeys(events, with_gap)
-        sizes = cut.group_by("journey_id").aggregate([("event_id", "count")]).to_pandas()["event_id_count"]
-        is_open = journeys["open"].to_pandas()
-        counts = (len(journeys), float(sizes.median()), int(is_open.sum()), float(is_open.mean()))
-        rows.append((write_duration(gap), *counts))
-    return pd.DataFrame(rows, columns=["gap", "journeys", "median_events", "open", "share_open"])
+    with connect() as connection:
+        if isinstance(events, str | Path):
+            connection.execute(f"CREATE VIEW given AS SELECT * FROM read_parquet({sql_text(str(events))})")
+        else:
+            connection.register("given", events)
+        columns = [row[0] for row in connection.execute("DESCRIBE given").fetchall()]
+        order = "source_order" if "source_order" in columns else "NULL::BIGINT AS source_order"
+        needed = ", ".join(["customer_id", "event_id", "activity", "timestamp", order, *map(sql_name, case)])
+        has_case = f"{sql_name(config.by)} IS NOT NULL" if case else "true"
+        connection.execute(f"CREATE VIEW events AS SELECT {needed} FROM given WHERE {has_case}")
+        span = "min(timestamp) AS observed_from, max(timestamp) AS observed_until"
+        connection.execute(f"CREATE TABLE observed AS SELECT {span} FROM given")
+        if observed is not None:
+            connection.execute("UPDATE observed SET observed_from = ?, observed_until = ?", list(observed))
+        if connection.execute("SELECT observed_from IS NULL FROM observed").fetchall()[0][0]:
+            raise EmptyLogError("events: no rows, so there are no gaps to compare.")
+        for gap in gaps:
+            with_gap = config.model_copy(update={"cut": config.cut.model_copy(update={"gap": gap})})
+            connection.execute(f"CREATE OR REPLACE TABLE cut AS {cut_query(with_gap, 'events')}")
+            connection.execute(f"CREATE OR REPLACE TABLE outlines AS {outlines_query(with_gap, 'cut')}")
+            found = connection.execute(
+                f"""
+                SELECT count(*), (SELECT median(n) FROM (SELECT count(*) AS n FROM cut GROUP BY journey_id)),
+                    count(*) FILTER (open), count(*) FILTER (open) / count(*), count(*) FILTER (left_truncated),
+                    avg(reached_goal::DOUBLE)
+                FROM ({journeys_query(with_gap, "outlines", "observed")})
+                """
+            ).fetchall()[0]
+            rows.append((write_duration(gap), *found, gap == config.cut.gap))
+    frame = pd.DataFrame(rows, columns=list(GAP_COLUMNS))
+    return frame.astype({"reached_goal": "float64"})
+
+
+GAP_COLUMNS = (
+    "gap", "journeys", "median_events", "open", "share_open", "left_truncated", "reached_goal", "chosen",
+)  # fmt: skip
+
+
+def gaps_around(gap: timedelta) -> list[timedelta]:
+    """Return the gaps to compare a gap with: a quarter, half, the gap itself, twice and four times.
+
+    Examples
+    --------
+    >>> from datetime import timedelta
+    >>> [write_duration(one) for one in gaps_around(timedelta(days=30))]
+    ['180 hours', '15 days', '30 days', '60 days', '120 days']
+    """
+    return [gap / 4, gap / 2, gap, 2 * gap, 4 * gap]
 
 
 def _is_one_of(column: str, names: Sequence[str]) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+import statistics
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +16,7 @@ from pydantic import ValidationError
 
 from journeymining.documents import parse_yaml, validate
 from journeymining.exceptions import EmptyLogError, InputError, SpecError
-from journeymining.journeys.cutting import JourneyConfig, cut_journeys, gap_sensitivity
+from journeymining.journeys.cutting import JourneyConfig, cut_journeys, gap_sensitivity, gaps_around
 
 
 def config(by="customer", **cut):
@@ -150,11 +152,49 @@ def test_gap_sensitivity_has_a_row_per_gap(make_events):
 
     table = gap_sensitivity(events, [timedelta(days=5), timedelta(days=20), timedelta(days=60)])
 
-    assert table.to_dict("records") == [
-        {"gap": "5 days", "journeys": 4, "median_events": 1.0, "open": 2, "share_open": 0.5},
-        {"gap": "20 days", "journeys": 3, "median_events": 1.0, "open": 2, "share_open": pytest.approx(2 / 3)},
-        {"gap": "60 days", "journeys": 2, "median_events": 2.0, "open": 2, "share_open": 1.0},
+    columns = ["gap", "journeys", "median_events", "open", "share_open", "left_truncated"]
+    assert table[columns].to_numpy().tolist() == [
+        ["5 days", 4, 1.0, 2, 0.5, 1],
+        ["20 days", 3, 1.0, 2, pytest.approx(2 / 3), 1],
+        ["60 days", 2, 2.0, 2, 1.0, 2],  # B begins 50 days after A did: within the gap
     ]
+    assert table["reached_goal"].isna().all()
+    assert not table["chosen"].any()
+
+
+@pytest.mark.parametrize("rules", [{}, {"end": "active"}, {"start": "a", "end": "active", "goal": "c"}])
+def test_every_row_of_the_gap_sensitivity_is_what_that_cut_gives(make_events, rules, tmp_path):
+    rng = random.Random(4)
+    names = ["a", "b", "c", "active"]
+    events = make_events(*((rng.choice("ABCDE"), rng.randrange(200), rng.choice(names)) for _ in range(120)))
+    pq.write_table(events, tmp_path / "events.parquet")
+    gaps = gaps_around(timedelta(days=8))
+
+    table = gap_sensitivity(tmp_path / "events.parquet", gaps, config(gap="8 days", **rules))
+
+    assert table["chosen"].tolist() == [False, False, True, False, False]
+    for row, gap in zip(table.itertuples(), gaps, strict=True):
+        cut, journeys = cut_journeys(events, config(gap=gap, **rules))
+        sizes = sorted(len(path.split()) for path in paths(cut))
+        assert row.journeys == len(sizes)
+        assert row.median_events == pytest.approx(statistics.median(sizes))
+        assert row.open == sum(journeys["open"].to_pylist())
+        assert row.left_truncated == sum(journeys["left_truncated"].to_pylist())
+        reached = journeys["reached_goal"].to_pylist()
+        assert ("goal" not in rules) == (row.reached_goal != row.reached_goal)
+        if "goal" in rules:
+            assert row.reached_goal == pytest.approx(sum(reached) / len(reached))
+
+
+def test_observation_may_be_longer_than_the_events(make_events):
+    events = make_events(("A", 10, "a"), ("A", 12, "b"))
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+
+    within = gap_sensitivity(events, [timedelta(days=5)])
+    longer = gap_sensitivity(events, [timedelta(days=5)], observed=(start, start + timedelta(days=100)))
+
+    assert within[["open", "left_truncated"]].to_numpy().tolist() == [[1, 1]]
+    assert longer[["open", "left_truncated"]].to_numpy().tolist() == [[0, 0]]
 
 
 def test_nothing_in_is_nothing_out_but_nothing_to_compare(make_events):
