@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 from contextlib import contextmanager
@@ -39,6 +40,7 @@ def whole_folder(target: str | Path, *, force: bool = False) -> Iterator[Path]:
     place = Path(target)
     refuse_occupied(place, force=force)
     place.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(place)
     work = place.parent / _temporary(place)
     work.mkdir()
     try:
@@ -62,6 +64,7 @@ def whole_file(target: str | Path, *, force: bool = False) -> Iterator[Path]:
     place = Path(target)
     refuse_occupied(place, force=force)
     place.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(place)
     work = place.parent / _temporary(place)
     try:
         yield work
@@ -78,7 +81,26 @@ def refuse_occupied(place: Path, *, force: bool = False) -> None:
 
 
 def _temporary(place: Path) -> str:
-    return f".{secrets.token_hex(4)}-{place.name}"
+    return f".{os.getpid()}-{secrets.token_hex(4)}-{place.name}"
+
+
+def _remove_leftovers(place: Path) -> None:
+    """Remove what processes that were killed have left of the same target: it may be personal data."""
+    name = re.compile(rf"\.(\d+)-[0-9a-f]{{8}}-{re.escape(place.name)}")
+    for path in place.parent.iterdir():
+        found = name.fullmatch(path.name)
+        if found and not _runs(int(found[1])):
+            _remove(path)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
 
 
 def _remove(path: Path) -> None:
