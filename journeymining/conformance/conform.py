@@ -10,10 +10,11 @@ import numpy as np
 import polars as pl
 
 from journeymining.conformance.compare import Compared, compare
-from journeymining.conformance.figures import generalisation, mean_with_interval, precision, simplicity
+from journeymining.conformance.figures import generalisation, intervals, mean_with_interval, precision, simplicity
 from journeymining.conformance.judging import Judged, judge_bucket
 from journeymining.conformance.promises import promise_table
-from journeymining.conformance.satisfaction import rule_table
+from journeymining.conformance.resampling import Resamples
+from journeymining.conformance.satisfaction import rule_intervals, rule_table
 from journeymining.conformance.scope import COLUMNS, ENDED_OTHERWISE, OPEN, Codes, Paths, scoped_paths
 from journeymining.conformance.tables import (
     deviation_table,
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 
     from journeymining.conformance.design import Design
     from journeymining.engines.prepared_log import PreparedLog
+
+
+MEANS = ("move_log_fitness", "move_model_fitness", "order_score", "coverage")
+"""Figures of the whole log that are means over journeys of a figure of their path."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,7 @@ def conform(
     silent_cost : int, default 0
         What a step that no event can show costs.
     seed, samples : int
-        Of the bootstrap for the intervals of fitness.
+        Of the bootstrap by customer behind the intervals of the figures of the whole log and of rules.
     threads : int, default one per core
     among : ids of journeys, optional
         Only these are judged; the others are outside. Personas' own designs are not looked at here, see
@@ -136,9 +141,11 @@ def conform(
     departures = path_deviations(design, paths, activities, compared)
     judged = _judge(log, design, codes, paths, departures)
     findings = pl.concat([one.findings for one in judged])
-    journeys = journey_table(pl.concat([one.journeys for one in judged]), findings, variants)
+    followed = pl.concat([one.journeys for one in judged])
+    journeys = journey_table(followed, findings, variants)
     in_scope = int(paths.journeys.sum())
     rules = np.sum([one.rules for one in judged], axis=0).astype(np.int64)
+    draws = {"seed": seed, "samples": samples}
     phase_of = {name: one.phase for name, one in design.touchpoints.items()}
     phase = pl.col("touchpoint").replace_strict(phase_of, default=None, return_dtype=pl.String).alias("phase")
     return Conformance(
@@ -151,13 +158,14 @@ def conform(
         phases=group_table(findings.with_columns(phase), ["phase", "type"], in_scope),
         channels=group_table(findings, ["channel", "type"], in_scope),
         entries=entry_table(journeys),
-        rules=rule_table(design.rules, rules[:, :4], rules[:, 4].tolist(), rules[:, 5].tolist()),
+        rules=rule_table(design.rules, rules, rule_intervals(journeys, len(design.rules), **draws)),
         promises=promise_table(
             design.promises,
             np.concatenate([one.verdicts for one in judged], axis=1),
             np.concatenate([one.took for one in judged], axis=1),
         ),
-        summary=_summary(log, design, paths, compared, journeys, judged, seed=seed, samples=samples),
+        summary=_summary(log, design, paths, judged)
+        | (_figures(compared, paths, variants, journeys, followed, **draws) if compared is not None else {}),
     )
 
 
@@ -175,18 +183,8 @@ def _judge(log: PreparedLog, design: Design, codes: Codes, paths: Paths, departu
     )
 
 
-def _summary(
-    log: PreparedLog,
-    design: Design,
-    paths: Paths,
-    compared: Compared | None,
-    journeys: pd.DataFrame,
-    judged: list[Judged],
-    *,
-    seed: int,
-    samples: int,
-) -> dict[str, Any]:
-    """Return the figures of the whole log and what they cover."""
+def _summary(log: PreparedLog, design: Design, paths: Paths, judged: list[Judged]) -> dict[str, Any]:
+    """Return what the figures of the whole log cover."""
     in_scope = int(paths.journeys.sum())
     seen = np.sum([one.activity for one in judged], axis=0)
     observed = {name for name, events in zip(log.activities, seen.tolist(), strict=True) if events}
@@ -211,7 +209,6 @@ def _summary(
             **counts,
         },
         "variants": len(paths.symbols),
-        **(_figures(compared, paths, journeys, seed, samples) if compared is not None else {}),
         "never_observed": sorted(set(design.touchpoints) - observed),
         "not_in_design": sorted(observed - set(design.touchpoints)),
         "notes": list(design.notes),
@@ -219,8 +216,17 @@ def _summary(
     }
 
 
-def _figures(compared: Compared, paths: Paths, journeys: pd.DataFrame, seed: int, samples: int) -> dict[str, Any]:
-    """Return the figures that need a model."""
+def _figures(
+    compared: Compared,
+    paths: Paths,
+    variants: pd.DataFrame,
+    journeys: pd.DataFrame,
+    followed: pl.DataFrame,
+    *,
+    seed: int,
+    samples: int,
+) -> dict[str, Any]:
+    """Return the figures that need a model; ``followed`` has the path and customer of each journey."""
     inside = journeys[journeys["in_scope"]]
     customers = inside["customer_id"].factorize()[0]
     values = inside["fitness"].to_numpy(dtype=np.float64)
@@ -228,6 +234,11 @@ def _figures(compared: Compared, paths: Paths, journeys: pd.DataFrame, seed: int
     fitting = int((inside["cost"] == 0).sum())
     share_low, share_high = wilson(fitting, len(inside))
     cost, worst = (int((one * paths.journeys).sum()) for one in (compared.alignments.upper, compared.worst))
+    judged = followed.filter(pl.col("path") >= 0)
+    draws = Resamples.of(
+        judged["path"].to_numpy(), judged["customer_id"].to_numpy(), paths=len(variants), seed=seed, samples=samples
+    )
+    means = {name: variants[name].to_numpy() for name in MEANS}
     return {
         "fitness": {"mean": fitness, "low": low, "high": high, "interval": "95 %, bootstrap by customer", "seed": seed},
         "fitting": {
@@ -243,8 +254,20 @@ def _figures(compared: Compared, paths: Paths, journeys: pd.DataFrame, seed: int
         "precision": precision(compared, paths.journeys),
         "generalisation": generalisation(compared, paths.journeys),
         "simplicity": simplicity(compared.net),
-        "order_score": float(inside["order_score"].mean()),
-        "coverage": float(inside["coverage"].mean()),
+        **{
+            name: float(np.average(one[known], weights=paths.journeys[known]))
+            if (known := np.isfinite(one)).any()
+            else np.nan
+            for name, one in means.items()
+        },
+        "intervals": {
+            "interval": "95 %, basic bootstrap by customer",
+            "journeys": len(inside),
+            "customers": int(draws.customers.sum()),
+            "samples": samples,
+            "seed": seed,
+            **intervals(compared, paths, draws, means),
+        },
         "states": compared.graph.states if compared.graph is not None else None,
         "dead_ends_of_model": compared.graph.dead_ends if compared.graph is not None else None,
         "bounded_only": int((compared.alignments.cost != compared.alignments.upper).sum()),

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from journeymining.conformance.promises import BROKEN, KEPT, UNDECIDED, Deadlines, judge_promise
-from journeymining.conformance.satisfaction import PENDING, SATISFIED, VACUOUS, VIOLATED, Events, judge_rule
+from journeymining.conformance.satisfaction import RULE_WORDS, Events, judge_rule
 from journeymining.conformance.scope import ENDED_OTHERWISE, OPEN, OUTSIDE, Codes, Scoped, scope_bucket
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ PATH_DEVIATION = {
 """A row is one deviation of one path, see `journeymining.conformance.deviations.Deviation`."""
 
 PROMISE_WORDS = {KEPT: "kept", BROKEN: "broken", UNDECIDED: "undecided"}
-RULE_WORDS = {VACUOUS: "vacuous", SATISFIED: "satisfied", VIOLATED: "violated", PENDING: "pending"}
 
 SIDES = {"end_user": ("customer",), "provider": ("organisation", "system"), "system": ("system",)}
 """Which values of ``initiator`` an actor of a role may have."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from journeymining.proportions import wilson
+from journeymining.conformance.figures import share_with_interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 VACUOUS, SATISFIED, VIOLATED, PENDING = 0, 1, 2, 3
 """A rule that nothing activated; that held; that did not; that an open journey may still satisfy."""
+
+RULE_WORDS = {VACUOUS: "vacuous", SATISFIED: "satisfied", VIOLATED: "violated", PENDING: "pending"}
 
 COUNTED = ("existence", "absence", "exactly", "init", "end", "choice", "exclusive_choice")
 
@@ -188,47 +190,68 @@ def _near(
     return met
 
 
+def rule_intervals(journeys: pd.DataFrame, rules: int, *, seed: int, samples: int) -> list[tuple[float, ...]]:
+    """Return per rule the intervals of its support and its confidence, by customer.
+
+    Parameters
+    ----------
+    journeys : DataFrame, one row per journey
+        With ``customer_id``, ``in_scope`` and the verdict on each rule, see `journeymining.conformance.tables`.
+    rules : int
+    seed, samples
+        See `journeymining.conformance.figures.share_with_interval`.
+
+    Returns
+    -------
+    list of (support low, support high, confidence low, confidence high)
+    """
+    inside = journeys[journeys["in_scope"]]
+    customers = inside["customer_id"].factorize()[0]
+    found: list[tuple[float, ...]] = []
+    for number in range(rules):
+        verdict = inside[f"rule_{number}"]
+        satisfied = (verdict == RULE_WORDS[SATISFIED]).to_numpy()
+        decided = satisfied | (verdict == RULE_WORDS[VIOLATED]).to_numpy()
+        bounds = [
+            share_with_interval(satisfied, whole, customers, seed=seed, samples=samples)[1:]
+            for whole in (np.ones(len(inside), dtype=np.bool_), decided)
+        ]
+        found.append((*bounds[0], *bounds[1]))
+    return found
+
+
 def rule_table(
-    rules: Sequence[Rule], verdicts: NDArray[np.int64], activations: Sequence[int], fulfilled: Sequence[int]
+    rules: Sequence[Rule], counts: NDArray[np.int64], intervals: Sequence[tuple[float, ...]]
 ) -> pd.DataFrame:
     """Count how journeys stand to the rules.
 
     Parameters
     ----------
     rules : as in the design
-    verdicts : journeys in scope per rule (row) and verdict (vacuous, satisfied, violated, pending)
-    activations, fulfilled : events per rule
+    counts : per rule (row) the journeys in scope by verdict (vacuous, satisfied, violated, pending), then the events
+        that activate it and those of them that are fulfilled
+    intervals : per rule, see `rule_intervals`
 
     Returns
     -------
     DataFrame, one row per rule
         ``rule``, ``journeys`` in scope, ``satisfied``, ``violated``, ``pending``, ``vacuous`` (nothing activated it),
-        ``support`` (satisfied of all journeys), ``confidence`` (satisfied of satisfied and violated) with its interval
-        (Wilson, 95 %), ``activations`` and ``fulfilled`` (events).
+        ``support`` (satisfied of all journeys) and ``confidence`` (satisfied of satisfied and violated), each with its
+        interval (95 %, bootstrap by customer; Wilson where all journeys are alike), ``activations`` and ``fulfilled``
+        (events).
     """
     rows = []
-    for number, rule in enumerate(rules):
-        vacuous, satisfied, violated, pending = (int(one) for one in verdicts[number])
+    for rule, row, bounds in zip(rules, counts.tolist(), intervals, strict=True):
+        vacuous, satisfied, violated, pending, activations, fulfilled = row
         journeys, decided = vacuous + satisfied + violated + pending, satisfied + violated
-        low, high = wilson(satisfied, decided)
+        support = satisfied / journeys if journeys else np.nan
+        confidence = satisfied / decided if decided else np.nan
         rows.append(
-            {
-                "rule": rule.text,
-                "journeys": journeys,
-                "satisfied": satisfied,
-                "violated": violated,
-                "pending": pending,
-                "vacuous": vacuous,
-                "support": satisfied / journeys if journeys else np.nan,
-                "confidence": satisfied / decided if decided else np.nan,
-                "confidence_low": float(low),
-                "confidence_high": float(high),
-                "activations": activations[number],
-                "fulfilled": fulfilled[number],
-            }
-        )
+            [rule.text, journeys, satisfied, violated, pending, vacuous, support, *bounds[:2], confidence, *bounds[2:],
+             activations, fulfilled]
+        )  # fmt: skip
     columns = [
-        "rule", "journeys", "satisfied", "violated", "pending", "vacuous", "support", "confidence", "confidence_low",
-        "confidence_high", "activations", "fulfilled",
+        "rule", "journeys", "satisfied", "violated", "pending", "vacuous", "support", "support_low", "support_high",
+        "confidence", "confidence_low", "confidence_high", "activations", "fulfilled",
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
