@@ -29,6 +29,7 @@ _CANONICAL = {
     "order": "source_order",
 }
 _ROWS_PER_CHUNK = 1 << 20
+_ROWS_PER_DIGEST = 1 << 18
 
 
 def to_event_log(
@@ -119,7 +120,7 @@ def to_event_log(
     report["rows_out"] = log.height
     report.setdefault("left_out", {})
     log_report(report)
-    return with_report(_to_arrow(log.sort(ORDER, nulls_last=True)), report)
+    return with_report(_sorted(log), report)
 
 
 def _to_polars(table: Any) -> pl.DataFrame:
@@ -263,6 +264,23 @@ def _with_event_ids(log: pl.DataFrame, report: dict[str, Any]) -> pl.DataFrame:
     if not report["event_ids_made"]:
         return log
     names = sorted(name for name in log.columns if name != "event_id")
+    parts = [_digests(log.slice(first, _ROWS_PER_DIGEST), names) for first in range(0, log.height, _ROWS_PER_DIGEST)]
+    made = pl.DataFrame({"event_id": pl.concat(parts)}).with_row_index("row")
+    # Few rows are equal to another one, so only those are numbered; their hashes, which are small, say which may be.
+    alike = made.filter(made["event_id"].hash().is_duplicated())
+    copies = alike.filter(pl.col("event_id").is_duplicated()).with_columns(
+        pl.int_range(pl.len()).over("event_id").alias("n")
+    )
+    numbered = [
+        hashlib.md5(f"{digest}{n}".encode(), usedforsecurity=False).hexdigest() if n else digest
+        for digest, n in copies.select("event_id", "n").iter_rows()
+    ]
+    ids = made["event_id"].scatter(copies["row"], numbered) if numbered else made["event_id"]
+    return log.with_columns(pl.coalesce("event_id", ids).alias("event_id"))
+
+
+def _digests(log: pl.DataFrame, names: list[str]) -> pl.Series:
+    """Return the md5 of what every row holds."""
     # DuckDB takes names without regard to case, so columns go in under their numbers.
     content = log.select(
         # Times go in as numbers: how they look as text depends on the zone of the session.
@@ -276,30 +294,21 @@ def _with_event_ids(log: pl.DataFrame, report: dict[str, Any]) -> pl.DataFrame:
     with connect() as connection:
         connection.register("content", content)
         digests = connection.sql(f"SELECT md5(concat_ws('', {parts})) AS event_id FROM content").to_arrow_table()
-    made = pl.DataFrame(pl.from_arrow(digests)).with_row_index("row")
-    # Few rows are equal to another one, so only those are numbered.
-    copies = made.filter(pl.col("event_id").is_duplicated()).with_columns(
-        pl.int_range(pl.len()).over("event_id").alias("n")
-    )
-    numbered = [
-        hashlib.md5(f"{digest}{n}".encode(), usedforsecurity=False).hexdigest() if n else digest
-        for digest, n in copies.select("event_id", "n").iter_rows()
-    ]
-    ids = made["event_id"].scatter(copies["row"], numbered) if numbered else made["event_id"]
-    return log.with_columns(pl.coalesce("event_id", ids).alias("event_id"))
+    return pl.DataFrame(pl.from_arrow(digests))["event_id"]
 
 
-def _to_arrow(log: pl.DataFrame) -> pa.Table:
-    """Return the log in chunks, in the types of the schema."""
-    table = log.to_arrow()
+def _sorted(log: pl.DataFrame) -> pa.Table:
+    """Return the log in its order, in chunks, in the types of the schema."""
+    order = log.select(pl.arg_sort_by(*ORDER, nulls_last=True)).to_series()
     types = {field.name: field for field in [*REQUIRED, *OPTIONAL]}
-    fields = []
-    for field in table.schema:
-        if field.name in types:
-            fields.append(types[field.name])
-        elif pa.types.is_large_string(field.type) or pa.types.is_string_view(field.type):
-            fields.append(pa.field(field.name, pa.string()))
-        else:
-            fields.append(field)
-    batches = table.to_batches(max_chunksize=_ROWS_PER_CHUNK)
-    return pa.Table.from_batches(batches, schema=table.schema).cast(pa.schema(fields))
+    fields, columns = [], []
+    # Column by column, so that only one of them is there twice.
+    for name in log.columns:
+        values = log[name].gather(order).to_arrow()
+        field = types.get(name, pa.field(name, values.type))
+        if pa.types.is_large_string(field.type) or pa.types.is_string_view(field.type):
+            field = pa.field(name, pa.string())
+        parts = [values.slice(first, _ROWS_PER_CHUNK) for first in range(0, max(len(values), 1), _ROWS_PER_CHUNK)]
+        columns.append(pa.chunked_array([part.cast(field.type) for part in parts], field.type))
+        fields.append(field)
+    return pa.Table.from_arrays(columns, schema=pa.schema(fields))

@@ -23,6 +23,7 @@ _FORMS = {
     "slashed": r"^\s*(?P<day>\d{1,2})/(?P<month>\d{1,2})/(?P<year>\d{4}|\d{2})" + _CLOCK,
 }
 _EPOCH = r"^\s*(?P<whole>\d{9,10}|\d{13}|\d{16}|\d{19})(?:\.(?P<fraction>\d{1,9}))?\s*$"
+_ROWS_AT_ONCE = 1 << 18
 # A number below this, as seconds, is before 1973: a position or a year rather than a time.
 _LEAST_EPOCH = 100_000_000
 
@@ -78,6 +79,13 @@ def parse_times(
     check_zone(timezone)
     if isinstance(values.dtype, pl.Categorical | pl.Enum):
         values = values.cast(pl.String)
+    if _can_be_cut(values, time_format):
+        parts = (values.slice(first, _ROWS_AT_ONCE) for first in range(0, len(values), _ROWS_AT_ONCE))
+        try:
+            return _put_together([parse_times(part, timezone=timezone, where=where) for part in parts])
+        except InputError:
+            # What is wrong is to be counted over all rows: as one piece, below.
+            pass
     facts: dict[str, Any] = {"timezone": timezone, "offsets": {}}
     missing = values.is_null()
     if isinstance(values.dtype, pl.Datetime):
@@ -103,6 +111,28 @@ def parse_times(
         raise InputError(f"{where}: column '{values.name}' holds no times but {values.dtype}. Name another column.")
     facts["unreadable"] = int((instants.is_null() & ~missing).sum())
     return Times(instants.alias(values.name), missing, facts)
+
+
+def _can_be_cut(values: pl.Series, time_format: str | None) -> bool:
+    """Tell whether long text can be read part by part, which takes a tenth of the memory."""
+    if values.dtype != pl.String or time_format is not None or len(values) <= _ROWS_AT_ONCE:
+        return False
+    # Day and month of slashed dates are told apart by all of them together.
+    return not values.str.contains(_FORMS["slashed"]).any()
+
+
+def _put_together(parts: list[Times]) -> Times:
+    facts: dict[str, Any] = {"timezone": parts[0].facts["timezone"], "offsets": {}}
+    offsets: dict[str, int] = {}
+    for part in parts:
+        for name, found in part.facts.items():
+            if name == "offsets":
+                for offset, count in found.items():
+                    offsets[offset] = offsets.get(offset, 0) + count
+            elif name != "timezone":
+                facts[name] = facts.get(name, 0) + found
+    facts["offsets"] = dict(sorted(offsets.items(), key=lambda item: (-item[1], item[0])))
+    return Times(pl.concat([part.instants for part in parts]), pl.concat([part.missing for part in parts]), facts)
 
 
 def check_zone(timezone: str | None) -> None:
