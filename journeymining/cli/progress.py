@@ -1,4 +1,4 @@
-"""What a person sees while a long job runs: one line per step, on stderr."""
+"""What a person sees while a long job runs: one line per step and a bar per stream that is read, on stderr."""
 
 from __future__ import annotations
 
@@ -8,12 +8,60 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+
+class Lines:
+    """Steps as lines, for where nobody watches, such as the log of a nightly job."""
+
+    def __call__(self, message: str) -> None:
+        """Say what happens now."""
+        print(message, file=sys.stderr, flush=True)  # noqa: T201 - this is the terminal's side
+
+    def records(self, source: str, stream: str, count: int) -> None:
+        """Say nothing: a line per batch would be noise."""
+
+
+class Bars(Lines):
+    """Steps on a terminal: the current one turns above a bar per stream, the finished ones stay with their time."""
+
+    def __init__(self, console: Console, progress: Progress) -> None:
+        self._console, self._progress = console, progress
+        self._step: tuple[str, float, TaskID] | None = None
+        self._streams: dict[tuple[str, str], TaskID] = {}
+        self._counts: dict[tuple[str, str], int] = {}
+
+    def __call__(self, message: str) -> None:
+        """Say what happens now; what happened before is finished."""
+        self.finish()
+        self._step = message, time.perf_counter(), self._progress.add_task(message, total=None, told="")
+
+    def records(self, source: str, stream: str, count: int) -> None:
+        """Show how many records of a stream have come; how many there will be, nobody knows."""
+        key = (source, stream)
+        if key not in self._streams:
+            self._streams[key] = self._progress.add_task(f"  {stream}", total=None, told="")
+        self._counts[key] = count
+        self._progress.update(self._streams[key], told=f"{count:,} records")
+
+    def finish(self) -> None:
+        """Leave a line of the step with its streams."""
+        if self._step is None:
+            return
+        message, begun, task = self._step
+        read = "".join(f" · {stream} {count:,}" for (_, stream), count in self._counts.items())
+        self._console.print(f"[green]✓[/] {message}[dim]{read} {time.perf_counter() - begun:.1f} s[/]")
+        for one in (task, *self._streams.values()):
+            self._progress.remove_task(one)
+        self._step, self._streams, self._counts = None, {}, {}
 
 
 @contextmanager
-def steps_on_stderr() -> Iterator[Callable[[str], None]]:
-    """Give a function that is told what happens now.
+def steps_on_stderr() -> Iterator[Lines]:
+    """Give a function that is told what happens now, and whose ``records`` is told how many have been read.
 
     On a terminal the current step turns and the finished ones stay above it with their time; elsewhere, as in the log
     of a nightly job, every step is one plain line when it begins.
@@ -22,20 +70,17 @@ def steps_on_stderr() -> Iterator[Callable[[str], None]]:
 
     console = Console(stderr=True, highlight=False)
     if not console.is_terminal:
-        yield lambda message: print(message, file=sys.stderr, flush=True)  # noqa: T201 - this is the terminal's side
+        yield Lines()
         return
-    current: list[tuple[str, float]] = []
-    with console.status("Starting") as status:
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-        def finish() -> None:
-            if current:
-                message, begun = current.pop()
-                console.print(f"[green]✓[/] {message} [dim]{time.perf_counter() - begun:.1f} s[/]")
-
-        def tell(message: str) -> None:
-            finish()
-            current.append((message, time.perf_counter()))
-            status.update(message)
-
-        yield tell
-        finish()
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        TextColumn("{task.fields[told]}"),
+    )
+    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
+        bars = Bars(console, progress)
+        yield bars
+        bars.finish()

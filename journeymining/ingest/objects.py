@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from journeymining.exceptions import InputError, MissingDependencyError
 from journeymining.ingest.batches import CHECKPOINT, changed_columns, json_columns, read_state, tidy, write_state
+from journeymining.ingest.pulling import Landed, TellingWriter, landing_nothing
 from journeymining.ingest.raw import RawWriter
 from journeymining.ingest.readers import FILE, land
 from journeymining.ingest.sources import expected_columns, files_of_streams
@@ -146,6 +147,7 @@ def pull_objects(
     complain: Callable[[str], InputError],
     *,
     full_refresh: bool = False,
+    landed: Landed = landing_nothing,
 ) -> dict[str, Any]:
     """Land the objects of a source that are new or have changed, and return the state of its pulls.
 
@@ -161,6 +163,8 @@ def pull_objects(
         Makes an error of a message, naming the line of the job.
     full_refresh : bool
         Land all objects again, and forget those that are gone.
+    landed : function
+        Told how many records of a stream have come.
 
     Returns
     -------
@@ -187,6 +191,7 @@ def pull_objects(
         if objects or stream in state:
             versions = {name: listed[name] for name in objects}
             pull = _Pull(store, folder, state, stream, connector.streams[stream], config, full_refresh=full_refresh)
+            pull.tell = landed
             pull.run(versions)
             logger.info("%s: %d objects", stream, len(state[stream]["objects"]))
     tidy(folder, state)
@@ -219,6 +224,8 @@ class _Pull:
         self.objects: dict[str, dict[str, Any]] = dict(self.before.get("objects", {}))
         self.batches: list[str] = list(self.before.get("batches", []))
         self.landed: list[str] = []
+        self.tell: Landed = landing_nothing
+        self.told = 0
 
     def run(self, versions: Mapping[PurePosixPath, str]) -> None:
         """Land what is new, some objects at a time, and note each time what counts."""
@@ -238,7 +245,7 @@ class _Pull:
         batch = self._next_name()
         landed: dict[str, dict[str, Any]] = {}
         cut: InputError | None = None
-        with RawWriter(self.folder / self.name / batch) as writer:
+        with TellingWriter(self.folder / self.name / batch, self.name, self.tell, self.told) as writer:
             for name in wanted:
                 try:
                     copied, version = self._fetch(name)
@@ -249,6 +256,7 @@ class _Pull:
                 if writer.rows >= CHECKPOINT:
                     break
             rows = writer.rows
+        self.told += rows
         self._replace({name for name in landed if name in self.objects})
         self.objects |= landed
         if rows:

@@ -10,6 +10,7 @@ import json
 import logging
 import shutil
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,7 @@ from journeymining.exceptions import InputError, SpecError, UsageError
 from journeymining.ingest.batches import pull_batches, read_state
 from journeymining.ingest.library import SPEC, connector_folder
 from journeymining.ingest.mapping import EVENT_COLUMNS, SURVEY_COLUMNS
-from journeymining.ingest.pulling import as_pulled, puller_of
-from journeymining.ingest.raw import RawWriter
+from journeymining.ingest.pulling import Landed, Telling, TellingWriter, as_pulled, landing_nothing, puller_of
 from journeymining.ingest.readers import land
 from journeymining.ingest.sources import adapt, expected_columns, find_files
 from journeymining.ingest.specs import read_connector
@@ -102,6 +102,7 @@ def ingest_source(
     threads: int | None = None,
     pull: bool = True,
     full_refresh: bool = False,
+    landed: Landed = landing_nothing,
 ) -> IngestResult:
     """Land the records of one source and map them to events, identifiers and survey answers.
 
@@ -132,6 +133,8 @@ def ingest_source(
         Of a source with a ``url``: pull what is new first. Without it, only what was pulled before is mapped.
     full_refresh : bool
         Of a source with a ``url``: pull everything again.
+    landed : function
+        Told how many records of a stream have come so far.
 
     Returns
     -------
@@ -153,9 +156,11 @@ def ingest_source(
     raw_folder = Path(raw_dir) / name
     if config.pulled:
         if pull:
-            pull_source(name, config, raw_dir=raw_dir, base=base, document=document, full_refresh=full_refresh)
+            pull_source(
+                name, config, raw_dir=raw_dir, base=base, document=document, full_refresh=full_refresh, landed=landed
+            )
         state = read_state(raw_folder)
-        landed = {stream: _counted(state.get(stream)) for stream in connector.streams}
+        counted = {stream: _counted(state.get(stream)) for stream in connector.streams}
         quality = {
             "connector": connector.connector,
             "url": config.shown,
@@ -166,8 +171,8 @@ def ingest_source(
     else:
         before = _raw_columns(raw_folder)
         with whole_folder(raw_folder, force=True) as raw:
-            landed = {
-                stream: _land(stream, connector.streams[stream], paths, config, raw, Path(base))
+            counted = {
+                stream: _land(stream, connector.streams[stream], paths, config, raw, Path(base), landed)
                 for stream, paths in files.items()
             }
         quality = {
@@ -179,12 +184,12 @@ def ingest_source(
         }
     result = IngestResult(name, quality=quality)
     with whole_folder(Path(work_dir) / name, force=True) as work:
-        counted = map_streams(
+        mapped = map_streams(
             name,
             connector,
             config,
             raw=raw_folder,
-            landed=landed,
+            landed=counted,
             work=work,
             zone=config.timezone or timezone,
             region=config.region or region,
@@ -193,7 +198,7 @@ def ingest_source(
             memory=memory,
             threads=threads,
         )
-    result.quality |= counted
+    result.quality |= mapped
     for table in TABLES:
         result.files[table] = sorted((Path(work_dir) / name / table).glob("*.parquet"))
     logger.info("source %s: %d events", name, quality["events"])
@@ -228,6 +233,7 @@ def pull_source(
     base: str | Path = ".",
     document: Document | None = None,
     full_refresh: bool = False,
+    landed: Landed = landing_nothing,
 ) -> dict[str, Any]:
     """Pull what is new of a source that is no local file, and return its state; see `journeymining.ingest.batches`.
 
@@ -238,8 +244,9 @@ def pull_source(
     if config.scheme == "objects":
         from journeymining.ingest.objects import pull_objects
 
-        return pull_objects(connector, config, Path(raw_dir) / name, place.input_error, full_refresh=full_refresh)
-    puller = puller_of(connector, config, Path(base), place)
+        folder = Path(raw_dir) / name
+        return pull_objects(connector, config, folder, place.input_error, full_refresh=full_refresh, landed=landed)
+    puller = Telling(puller_of(connector, config, Path(base), place), landed)
     return pull_batches(puller, Path(raw_dir) / name, full_refresh=full_refresh)
 
 
@@ -284,10 +291,12 @@ def _connector(config: SourceConfig, base: Path, place: Place) -> Connector:
     return read_connector(folder / SPEC)
 
 
-def _land(name: str, stream: Stream, paths: list[Path], config: SourceConfig, raw: Path, base: Path) -> dict[str, int]:
+def _land(
+    name: str, stream: Stream, paths: list[Path], config: SourceConfig, raw: Path, base: Path, tell: Landed
+) -> dict[str, int]:
     records, replaced = 0, 0
     columns = expected_columns(stream, config)
-    with RawWriter(raw / name) as writer:
+    with TellingWriter(raw / name, name, tell) as writer:
         for path in paths:
             landed = land(path, writer, stream=stream, name=_shown(path, base), columns=columns)
             records += landed.records
@@ -313,6 +322,7 @@ def ingest_sources(
     base: str | Path = ".",
     document: Document | None = None,
     progress: Callable[[str], None] | None = None,
+    landed: Callable[[str, str, int], None] | None = None,
     memory: str = MEMORY,
     threads: int | None = None,
     pull: bool = True,
@@ -333,6 +343,8 @@ def ingest_sources(
         The folder, mostly ``event_logs/<job>``.
     progress : function, optional
         Told the name of each source before it is read.
+    landed : function, optional
+        Told source, stream and how many of its records have come so far.
 
     Returns
     -------
@@ -363,6 +375,7 @@ def ingest_sources(
                     threads=threads,
                     pull=pull,
                     full_refresh=full_refresh,
+                    landed=partial(landed, name) if landed else landing_nothing,
                 )
             )
         return write_results(results, place, pseudonymised=key is not None)

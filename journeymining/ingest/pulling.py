@@ -2,18 +2,76 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from journeymining.ingest.formats import Format
+from journeymining.ingest.raw import RawWriter
 from journeymining.ingest.remote import HttpConfig, TableConfig
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    import pyarrow as pa
+
     from journeymining.ingest.pull import Place
-    from journeymining.ingest.remote import Puller
+    from journeymining.ingest.remote import Cursor, Page, Puller
     from journeymining.ingest.sources import SourceConfig
     from journeymining.ingest.specs import Connector, Stream
+
+
+Landed = Callable[[str, int], None]
+"""Is told how many records of a stream have come so far."""
+
+
+def landing_nothing(stream: str, records: int) -> None:
+    """Tell nobody."""
+
+
+class TellingWriter(RawWriter):
+    """A writer of raw records that tells how many it has."""
+
+    def __init__(self, folder: Path, stream: str, landed: Landed, before: int = 0) -> None:
+        super().__init__(folder)
+        self._stream, self._landed, self._before = stream, landed, before
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Add a batch and tell."""
+        super().write(batch)
+        self._landed(self._stream, self._before + self.rows)
+
+
+class Telling:
+    """A way to pull that tells how many records have come."""
+
+    def __init__(self, puller: Puller, landed: Landed) -> None:
+        self._puller, self._landed = puller, landed
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """As of the way to pull."""
+        return self._puller.streams
+
+    def settings(self, stream: str) -> Any:
+        """As of the way to pull."""
+        return self._puller.settings(stream)
+
+    def cursor(self, stream: str) -> Cursor:
+        """As of the way to pull."""
+        return self._puller.cursor(stream)
+
+    def columns(self, stream: str) -> dict[str, str]:
+        """As of the way to pull."""
+        return self._puller.columns(stream)
+
+    def pages(self, stream: str, since: str | None, resume: str | None) -> Iterator[Page]:
+        """Yield the pages of the way to pull, and tell of each."""
+        count = 0
+        for page in self._puller.pages(stream, since, resume):
+            count += page.records.num_rows
+            self._landed(stream, count)
+            yield page
 
 
 def as_pulled(connector: Connector, config: SourceConfig) -> Connector:

@@ -9,6 +9,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +105,7 @@ def pull_events(builder: Builder) -> dict[str, Any]:
                 base=builder.job.base,
                 document=builder.job.document,
                 full_refresh=builder.full_refresh,
+                landed=partial(told_records(builder.tell), name),
             )
     settings = _pull_settings(builder)
 
@@ -117,11 +119,18 @@ def pull_events(builder: Builder) -> dict[str, Any]:
             base=builder.job.base,
             document=builder.job.document,
             progress=lambda source: builder.tell(f"Reading source '{source}'"),
+            landed=told_records(builder.tell),
             pull=False,
         )
         return pull_counts(quality)
 
     return builder.step("pull", f"Reading {len(config.sources)} sources", settings, PULLED, do)
+
+
+def told_records(tell: Tell) -> Callable[[str, str, int], None]:
+    """Return what is told source, stream and how many records have come: where steps are shown, they may be as well."""
+    records: Callable[[str, str, int], None] = getattr(tell, "records", lambda source, stream, count: None)
+    return records
 
 
 def pull_counts(quality: dict[str, Any]) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from journeymining.jobs.events import (
     stitch_customers,
     store_of,
     surveys_of_customers,
+    told_records,
 )
 from journeymining.jobs.manifest import Manifest, write_json
 from journeymining.jobs.scope import scope_sentence
@@ -156,8 +157,9 @@ def pull_preview(
     Returns
     -------
     DataFrame
-        ``source``, ``stream``, ``what`` (records, event, answer, rejected, left out), ``name`` (activity, metric or
-        reason) and ``rows``; in the order of the job, the most frequent first.
+        ``source``, ``stream``, ``what`` (records, event, answer, rejected, left out), ``name`` (activity,
+        whether an answer was given or asked for in vain, or reason) and ``rows``; in the order of the job, the most
+        frequent first.
     """
     config = job.config
     with tempfile.TemporaryDirectory() as folder:
@@ -174,6 +176,7 @@ def pull_preview(
             base=job.base,
             document=job.document,
             progress=lambda name: tell(f"Reading source '{name}'"),
+            landed=told_records(tell),
             full_refresh=full_refresh,
         )
         activities = pq.read_table(Path(folder) / "source_events.parquet", columns=["source", "stream", "activity"])
@@ -183,7 +186,11 @@ def pull_preview(
         for stream, counts in told["streams"].items():
             here = [one for one in counted if (one["source"], one["stream"]) == (name, stream)]
             parts = {"event": {one["activity"]: one["count_all"] for one in here}}
-            parts["answer"] = {"surveys": counts["surveys"]} if counts["surveys"] else {}
+            asked = {
+                "given": counts["surveys"] - counts.get("unanswered", 0),
+                "asked in vain": counts.get("unanswered"),
+            }
+            parts["answer"] = {name: count for name, count in asked.items() if count}
             parts |= {"rejected": counts["rejected"], "left out": counts["left_out"]}
             rows.append((name, stream, "records", "", counts["records"]))
             for what, found in parts.items():

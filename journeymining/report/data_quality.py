@@ -33,6 +33,7 @@ def quality_chapter(run: Run, language: Language) -> dict[str, Any] | None:
         "sensitivity": _sensitivity(run.sensitivity, language),
         "overlap": _overlap(identity.get("sources") or [], language),
         "touchpoints": _rules(run.quality.get("touchpoints") or {}, language),
+        "gaps": _gaps(run, language),
         "journeys": _facts(run.quality.get("journeys") or {}, language) + _facts(ties, language),
         "download": data_uri(file.read_bytes(), "application/json") if file.is_file() else None,
     }
@@ -58,21 +59,30 @@ def _sources(ingest: dict[str, Any], language: Language) -> Any:
     rows = []
     for name, source in (ingest.get("sources") or {}).items():
         reasons: Counter[str] = Counter()
-        for stream in (source.get("streams") or {}).values():
+        unanswered, unfiltered = 0, []
+        for stream_name, stream in (source.get("streams") or {}).items():
             for kind in ("rejected", "left_out"):
                 reasons.update(stream.get(kind) or {})
-        why = ", ".join(f"{language.count(n)} {reason}" for reason, n in reasons.most_common() if n)
-        counts = {
-            key: source.get(key) for key in ("records", "events", "identifiers", "surveys", "rejected", "left_out")
-        }
-        rows.append({"source": name, "connector": source.get("connector"), **counts, "why": why})
+            unanswered += stream.get("unanswered") or 0
+            for filters in (stream.get("not_filtered_by") or {}).values():
+                unfiltered += [
+                    language.say("'{filter}' does not apply to {stream}", filter=one, stream=stream_name)
+                    for one in filters
+                ]
+        why = [f"{language.count(n)} {reason}" for reason, n in reasons.most_common() if n]
+        counts = {key: source.get(key) for key in ("records", "events", "identifiers", "rejected", "left_out")}
+        counts |= {"answers": (source.get("surveys") or 0) - unanswered, "unanswered": unanswered}
+        rows.append(
+            {"source": name, "connector": source.get("connector"), **counts, "why": ", ".join([*why, *unfiltered])}
+        )
     if not rows:
         return None
+    asked = {"unanswered": (language.say("asked in vain"), "count")} if any(row["unanswered"] for row in rows) else {}
     columns = {
         "source": (language.say("source"), "text"), "connector": (language.say("connector"), "text"),
         "records": (language.say("records"), "count"), "events": (language.say("events"), "count"),
-        "identifiers": (language.say("identifiers"), "count"), "surveys": (language.say("answers"), "count"),
-        "rejected": (language.say("rejected"), "count"), "left_out": (language.say("left out"), "count"),
+        "identifiers": (language.say("identifiers"), "count"), "answers": (language.say("answers"), "count"),
+        **asked, "rejected": (language.say("rejected"), "count"), "left_out": (language.say("left out"), "count"),
         "why": (language.say("why"), "text"),
     }  # fmt: skip
     return show_table(pd.DataFrame(rows), columns, language, name="sources.csv")
@@ -178,6 +188,40 @@ def _rules(section: dict[str, Any], language: Language) -> Any:
         "events": (language.say("events"), "count"),
     }
     return show_table(pd.DataFrame(rows), columns, language, name="touchpoint_rules.csv")
+
+
+def _gaps(run: Run, language: Language) -> dict[str, Any] | None:
+    """Return what other gaps between journeys would have given, beside the one that was chosen."""
+    if run.gaps is None or run.gaps.empty:
+        return None
+    most = int(run.gaps["journeys"].max())
+    return {
+        "rows": [
+            {
+                "gap": row["gap"],
+                "chosen": bool(row.get("chosen")),
+                "journeys": language.count(row["journeys"]),
+                "width": 100 * row["journeys"] / most,
+                "events": language.decimals(row.get("median_events"), 1),
+                "open": language.percent(row["share_open"]),
+            }
+            for row in records(run.gaps)
+        ],
+        "table": show_table(
+            run.gaps,
+            {
+                "gap": (language.say("gap"), "text"),
+                "journeys": (language.say("journeys"), "count"),
+                "median_events": (language.say("median events"), "one"),
+                "open": (language.say("open"), "count"),
+                "share_open": (language.say("share open"), "percent"),
+                "left_truncated": (language.say("may have begun earlier"), "count"),
+                "reached_goal": (language.say("reached the goal"), "percent"),
+            },
+            language,
+            file=run.folder / "gap_sensitivity.csv",
+        ),
+    }
 
 
 def _facts(section: dict[str, Any], language: Language) -> list[tuple[str, str]]:

@@ -56,6 +56,21 @@ def test_the_page_says_what_was_left_out_and_why(run_folder):
     assert "Of the journeys in scope, 40 are still open" in text
 
 
+def test_whom_was_asked_in_vain_gave_no_answer_and_a_filter_without_effect_is_said(run_folder):
+    file = run_folder / "quality.json"
+    quality = json.loads(file.read_text(encoding="utf-8"))
+    stream = {"unanswered": 30, "not_filtered_by": {"surveys": ["keep: channel"]}, "rejected": {"value: no number": 2}}
+    quality["ingest"]["sources"]["nps"] = {
+        "connector": "survey_csv", "records": 142, "events": 0, "identifiers": 140, "surveys": 140, "rejected": 2,
+        "left_out": 0, "streams": {"answers": stream},
+    }  # fmt: skip
+    file.write_text(json.dumps(quality), encoding="utf-8")
+
+    text = words(read(write_report(run_folder)))
+
+    assert "nps survey_csv 142 0 140 110 30 2 0 2 value: no number, 'keep: channel' does not apply to answers" in text
+
+
 def test_the_page_says_what_rests_on_the_weakest_identifier(run_folder):
     text = words(read(write_report(run_folder)))
 
