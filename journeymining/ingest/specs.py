@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
@@ -13,7 +15,6 @@ from journeymining.ingest.values import CONVERSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from journeymining.documents import Document, Key
 
@@ -293,6 +294,19 @@ def read_connector(path: str | Path) -> Connector:
     >>> list(read_connector(connector_folder("salesforce") / "connector.yaml").streams)[:4]
     ['Case', 'CaseHistory', 'Task', 'Contact']
     """
+    file = Path(path)
+    # A file that cannot be read is said to be so by what reads it.
+    return _read(str(path), file.stat().st_mtime_ns, file.stat().st_size) if file.is_file() else _check(path)
+
+
+@lru_cache(maxsize=128)
+def _read(path: str, changed: int, size: int) -> Connector:
+    """Read a connector file once for as long as it does not change: nothing changes what was read."""
+    del changed, size
+    return _check(path)
+
+
+def _check(path: str | Path) -> Connector:
     document = load_yaml(path)
     connector = validate(Connector, document)
     for name, stream in connector.streams.items():
