@@ -1,15 +1,16 @@
-"""How good predictions are: ranking, calibration, and how sure that is with customers, not journeys, as the sample."""
+"""How good predictions are: ranking and calibration, and one sentence that sums it up."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from journeymining.outcomes.adjustment import fit_logistic
+from journeymining.outcomes.bootstrap import average_precisions, interval, weighted_aucs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BINS = 10
-BLOCK = 8_000_000
-"""Cells of the table of bootstrap weights that are held in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,8 @@ class Evaluation:
     log_loss: float
     slope: float
     intercept: float
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Of the figures besides the AUC, by their names."""
     bins: list[dict[str, float]] = field(default_factory=list)
 
 
@@ -52,7 +53,7 @@ def auc(label: NDArray[np.int8], score: NDArray[np.float64], weight: NDArray[np.
     0.75
     """
     weights = np.ones(len(label)) if weight is None else weight
-    return float(_aucs(label, score, weights[None, :], np.arange(len(label)))[0])
+    return float(weighted_aucs(label, score, weights[None, :])[0])
 
 
 def weighted_auc(label: NDArray[np.int8], score: NDArray[np.float64], lengths: NDArray[np.int64]) -> tuple[float, int]:
@@ -77,13 +78,7 @@ def weighted_auc(label: NDArray[np.int8], score: NDArray[np.float64], lengths: N
 
 def average_precision(label: NDArray[np.int8], score: NDArray[np.float64]) -> float:
     """Return the average precision, tied scores taken together; NaN without positives."""
-    order = np.argsort(-score, kind="stable")
-    hits = np.cumsum(label[order])
-    last = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))
-    if not len(label) or hits[-1] == 0:
-        return math.nan
-    gained = np.diff(np.concatenate([[0], hits[last]]))
-    return float((gained * hits[last] / (last + 1)).sum() / hits[-1])
+    return float(average_precisions(label, score, np.ones((1, len(label))))[0]) if len(label) else math.nan
 
 
 def calibration(label: NDArray[np.int8], chance: NDArray[np.float64]) -> tuple[float, float, list[dict[str, float]]]:
@@ -105,27 +100,6 @@ def calibration(label: NDArray[np.int8], chance: NDArray[np.float64]) -> tuple[f
     return float(slope), float(intercept), bins
 
 
-def resampled_aucs(
-    label: NDArray[np.int8],
-    scores: Mapping[str, NDArray[np.float64]],
-    customers: NDArray[Any],
-    *,
-    repeats: int = 1000,
-    seed: int = 0,
-) -> dict[str, NDArray[np.float64]]:
-    """Return the AUC of every model in the same bootstrap samples of customers, so that differences are paired."""
-    codes, names = pd.factorize(customers)
-    generator = np.random.default_rng(seed)
-    found: dict[str, list[NDArray[np.float64]]] = {name: [] for name in scores}
-    step = max(1, BLOCK // max(len(label), 1))
-    for start in range(0, repeats, step):
-        count = min(step, repeats - start)
-        drawn = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), size=count)
-        for name, score in scores.items():
-            found[name].append(_aucs(label, score, drawn, codes))
-    return {name: np.concatenate(parts) for name, parts in found.items()}
-
-
 def evaluate(
     name: str,
     label: NDArray[np.int8],
@@ -133,7 +107,7 @@ def evaluate(
     *,
     base_rate: float,
     lengths: NDArray[np.int64],
-    resampled: NDArray[np.float64],
+    resampled: Mapping[str, NDArray[np.float64]],
 ) -> Evaluation:
     """Return all figures of one model.
 
@@ -145,12 +119,12 @@ def evaluate(
         Rate on the training side: the prediction that skill is measured against.
     lengths : array of int
         Events per journey.
-    resampled : array
-        AUC in bootstrap samples, see `resampled_aucs`.
+    resampled : mapping
+        Figures in bootstrap samples, see `journeymining.outcomes.bootstrap.resampled_figures`; at least ``auc``.
     """
     by_length, left_out = weighted_auc(label, chance, lengths)
     slope, intercept, bins = calibration(label, chance)
-    low, high = interval(resampled)
+    low, high = interval(resampled["auc"])
     brier = float(((chance - label) ** 2).mean())
     reference = float(((base_rate - label) ** 2).mean())
     clipped = np.clip(chance, 1e-12, 1 - 1e-12)
@@ -167,17 +141,9 @@ def evaluate(
         log_loss=float(-(label * np.log(clipped) + (1 - label) * np.log(1 - clipped)).mean()),
         slope=slope,
         intercept=intercept,
+        intervals={figure: interval(values) for figure, values in resampled.items() if figure != "auc"},
         bins=bins,
     )
-
-
-def interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the 2.5 and 97.5 % quantiles of bootstrap values; NaN if there are none."""
-    known = values[~np.isnan(values)]
-    if not len(known):
-        return math.nan, math.nan
-    low, high = np.quantile(known, [0.025, 0.975])
-    return float(low), float(high)
 
 
 def headline(
@@ -207,29 +173,6 @@ def headline(
     if high < 0:
         return f"Paths tell {outcome} worse than {words} alone: by {span} ({figures})."
     return f"What paths tell of {outcome} is not distinguishable from {words}: {span} ({figures})."
-
-
-def _aucs(
-    label: NDArray[np.int8], score: NDArray[np.float64], weights: NDArray[Any], owner: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Return one AUC per row of weights: the chance that a positive scores above a negative, ties half.
-
-    A journey weighs what the column of its owner says.
-    """
-    order = np.argsort(score, kind="stable")
-    ranked, positive = score[order], label[order] == 1
-    first = np.flatnonzero(np.concatenate([[True], np.diff(ranked) != 0])) if len(ranked) else np.zeros(0, dtype=int)
-    if not len(first):
-        return np.full(len(weights), math.nan)
-    w = weights[:, owner[order]]
-    up = np.add.reduceat(np.where(positive, w, 0.0), first, axis=1)
-    down = np.add.reduceat(np.where(positive, 0.0, w), first, axis=1)
-    below = np.cumsum(down, axis=1) - down
-    won = (up * (below + 0.5 * down)).sum(axis=1)
-    pairs = up.sum(axis=1) * down.sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        result: NDArray[np.float64] = np.where(pairs > 0, won / pairs, math.nan)
-    return result
 
 
 def _signed(value: float) -> str:

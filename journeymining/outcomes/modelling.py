@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from journeymining.outcomes import models
+from journeymining.outcomes.bootstrap import resampled_figures
 from journeymining.outcomes.dependence import partial_dependence
 from journeymining.outcomes.drift import training_reference
-from journeymining.outcomes.evaluation import BINS, Evaluation, evaluate, headline, resampled_aucs
+from journeymining.outcomes.evaluation import BINS, Evaluation, evaluate, headline
 from journeymining.outcomes.importance import grouped_importance
 from journeymining.outcomes.shap_values import ShapValues, shap_values
 from journeymining.proportions import design_effect, wilson
@@ -89,13 +90,15 @@ def judge_models(
     """Return the figures of every model on journeys it has not seen, and the sentence that sums them up."""
     with models.threads_for(len(label)):
         chances = {model.name: model.chance(journeys) for model in fitted}
-    resampled = resampled_aucs(label, chances, journeys.customer_id, repeats=repeats, seed=seed)
+    resampled = resampled_figures(
+        label, chances, journeys.customer_id, lengths=journeys.lengths, base_rate=base_rate, repeats=repeats, seed=seed
+    )
     figures = [
         evaluate(n, label, chance, base_rate=base_rate, lengths=journeys.lengths, resampled=resampled[n])
         for n, chance in chances.items()
     ]
     dummies = {models.DUMMIES[one.name]: one for one in figures if one.name in models.DUMMIES}
-    return figures, headline(outcome, figures[0], dummies, resampled)
+    return figures, headline(outcome, figures[0], dummies, {name: one["auc"] for name, one in resampled.items()})
 
 
 def reliability(

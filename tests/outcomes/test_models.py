@@ -13,6 +13,7 @@ from journeymining.engines.prepared_log import prepare
 from journeymining.eventlog.table import to_event_log
 from journeymining.exceptions import EmptyLogError, InputError
 from journeymining.experience.peak_end import peak_end
+from journeymining.outcomes.bootstrap import resampled_figures
 from journeymining.outcomes.config import OutcomeConfig
 from journeymining.outcomes.deviations import ConformanceEncoder
 from journeymining.outcomes.encoders import (
@@ -24,7 +25,15 @@ from journeymining.outcomes.encoders import (
     StaticEncoder,
     channel_figures,
 )
-from journeymining.outcomes.evaluation import Evaluation, auc, average_precision, calibration, evaluate, headline
+from journeymining.outcomes.evaluation import (
+    Evaluation,
+    auc,
+    average_precision,
+    calibration,
+    evaluate,
+    headline,
+    weighted_auc,
+)  # fmt: skip
 from journeymining.outcomes.importance import grouped_importance
 from journeymining.outcomes.journey_frame import journeys_for_outcomes, journeys_from_events
 from journeymining.outcomes.labelled import link_labels
@@ -249,10 +258,37 @@ def test_the_headline_names_what_is_gained():
     assert text.startswith("Paths tell churn better than journey length alone: by +0.10 [+0.10, +0.10]")
 
 
+def test_every_figure_of_a_sample_is_that_of_the_customers_drawn_with_all_their_journeys():
+    generator = np.random.default_rng(8)
+    customers = generator.integers(0, 60, 300)
+    label = (generator.random(300) < 0.3).astype(np.int8)
+    chance = np.round(np.clip(0.2 * label + generator.random(300) * 0.7 + 0.05, 0.05, 0.95), 2)
+    lengths = generator.integers(1, 5, 300)
+    found = resampled_figures(label, {"m": chance}, customers, lengths=lengths, base_rate=0.25, repeats=15, seed=3)["m"]
+
+    codes, names = pd.factorize(customers)
+    drawn = np.random.default_rng(3).multinomial(len(names), np.full(len(names), 1 / len(names)), size=15)
+    for sample in range(15):
+        rows = np.repeat(np.arange(300), drawn[sample][codes])
+        y, p = label[rows], chance[rows]
+        assert found["auc"][sample] == pytest.approx(roc_auc_score(y, p))
+        assert found["ap"][sample] == pytest.approx(average_precision_score(y, p))
+        assert found["weighted_auc"][sample] == pytest.approx(weighted_auc(y, p, lengths[rows])[0])
+        assert found["brier"][sample] == pytest.approx(((p - y) ** 2).mean())
+        assert found["brier_skill"][sample] == pytest.approx(1 - ((p - y) ** 2).mean() / ((0.25 - y) ** 2).mean())
+        if sample % 5 == 0:
+            slope, intercept, _ = calibration(y, p)
+            assert (found["slope"][sample // 5], found["intercept"][sample // 5]) == pytest.approx(
+                (slope, intercept), abs=1e-4
+            )
+
+
 def test_no_skill_is_the_training_rate():
     label = np.array([0, 1, 0, 1], dtype=np.int8)
 
-    one = evaluate("p", label, np.full(4, 0.5), base_rate=0.5, lengths=np.ones(4, dtype=int), resampled=np.array([0.5]))
+    one = evaluate(
+        "p", label, np.full(4, 0.5), base_rate=0.5, lengths=np.ones(4, dtype=int), resampled={"auc": np.array([0.5])}
+    )
 
     assert one.brier == 0.25
     assert one.brier_skill == 0
@@ -275,6 +311,9 @@ def test_the_card_says_what_the_figures_cover(result):
     ]  # fmt: skip
     assert card["models"][0]["auc_low"] < card["models"][0]["auc"] < card["models"][0]["auc_high"]
     assert "journey length" in card["headline"]
+    for figure in ("weighted_auc", "ap", "brier", "brier_skill", "slope", "intercept"):
+        low, high = card["models"][0]["intervals"][figure]
+        assert low < card["models"][0][figure] < high
     assert card["importance"][0]["importance"] > 0.02
     assert any("Split by customers" in text for text in card["warnings"])
 

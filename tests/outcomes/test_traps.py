@@ -10,10 +10,11 @@ from sklearn.model_selection import GroupKFold, KFold
 from journeymining.exceptions import InputError, UsageError
 from journeymining.outcomes.adjustment import adjusted_difference
 from journeymining.outcomes.audit import audit, refuse_proxies
+from journeymining.outcomes.bootstrap import interval, resampled_figures
 from journeymining.outcomes.config import OutcomeConfig
 from journeymining.outcomes.effects import difference_of, effects, length_strata, stratified_p
 from journeymining.outcomes.encoders import AggregateEncoder
-from journeymining.outcomes.evaluation import auc, interval, resampled_aucs, weighted_auc
+from journeymining.outcomes.evaluation import auc, weighted_auc
 from journeymining.outcomes.journey_frame import journeys_from_events
 from journeymining.outcomes.labelled import prefixes
 from journeymining.outcomes.labels import link, link_outcome, occurrences_in_log
@@ -257,7 +258,14 @@ def test_forty_journeys_of_a_customer_do_not_make_forty_customers():
     score = label + np.repeat(generator.normal(0, 1.5, 30), 40)
     once, clustered = np.arange(len(label)), np.repeat(np.arange(30), 40)
 
-    narrow, wide = (interval(resampled_aucs(label, {"m": score}, who, repeats=300)["m"]) for who in (once, clustered))
+    chance = 1 / (1 + np.exp(-score))
+
+    def spread(who):
+        same = np.ones(len(label), dtype=int)
+        found = resampled_figures(label, {"m": chance}, who, lengths=same, base_rate=0.4, repeats=300)
+        return interval(found["m"]["auc"])
+
+    narrow, wide = spread(once), spread(clustered)
     has = np.repeat(np.arange(30) % 2 == 0, 40)
     alone, together = difference_of(has, label, once), difference_of(has, label, clustered)
 
