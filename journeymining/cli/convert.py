@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +12,9 @@ from journeymining.cli.options import emit, force_option, log_argument, log_opti
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+BUDGET = ".privacy.json"
+"""What is added to the name of a file with noise, for what it promises."""
 
 
 @click.command(context_settings={"show_default": True})
@@ -20,7 +25,9 @@ if TYPE_CHECKING:
 @click.option("--keep", multiple=True, metavar="COLUMN", help="With --k: what stays; channel by default.")
 @click.option("--rare", type=click.Choice(["group", "suppress"]), default="group", help="With --k: of rarer variants.")
 @click.option("--round", "round_to", metavar="DURATION", default="1 day", help="With --k: how exact times stay.")
-@click.option("--epsilon", type=click.FloatRange(0, min_open=True), help="Write counts of variants with this noise.")
+@click.option(
+    "--epsilon", type=click.FloatRange(0, min_open=True), help="Write variants with noise: the budget of one customer."
+)
 @force_option
 def command(
     out: str,
@@ -34,8 +41,9 @@ def command(
 ) -> None:
     """Convert an event log between CSV, Parquet, XES and OCEL 2.0, as the names of the files say.
 
-    For others: --k 5 hides every path of fewer than five customers, all names and exact times. --epsilon 1 writes, as
-    CSV, only how many customers followed each variant, with noise (differential privacy).
+    For others: --k 5 hides every path of fewer than five customers, all names and exact times. --epsilon 1 writes only
+    how many customers followed each variant, with noise (differential privacy; needs the extra "privacy"): as counts if
+    OUT is a CSV, else as an event log with that many made-up journeys, and the budget beside it.
 
     Example: journeymining convert permits.xes.gz permits.parquet --k 5
     """
@@ -76,23 +84,29 @@ def _anonymous(table: pa.Table, k: int, keep: tuple[str, ...], rare: Any, round_
 
 
 def _write_counts(table: pa.Table, epsilon: float, out: str, *, force: bool) -> None:
-    """Write the noisy counts of variants as CSV, and say what they promise."""
-    from journeymining.eventlog.noise import noisy_variant_counts
-    from journeymining.exceptions import UsageError
-    from journeymining.writing import whole_file
+    """Write the noisy counts of variants, as CSV or as a log, and beside them what they promise."""
+    from journeymining.eventlog.noise import log_of_counts, noisy_variant_counts
+    from journeymining.eventlog.writing import write_event_log
+    from journeymining.writing import refuse_occupied, whole_file
 
-    if out != "-" and not out.endswith(".csv"):
-        raise UsageError(f"Counts of variants are written as CSV: name OUT something.csv, or - for stdout, not {out}.")
+    if out != "-":
+        for place in (out, out + BUDGET):
+            refuse_occupied(Path(place), force=force)
     counts = noisy_variant_counts(table, epsilon)
-    promise = counts.attrs
+    budget = counts.attrs
     frame = counts.assign(path=[" > ".join(path) for path in counts["path"]])
     if out == "-":
         emit(frame, "csv")
     else:
-        with whole_file(out, force=force) as work:
-            frame.to_csv(work, index=False, lineterminator="\n")
+        if out.endswith(".csv"):
+            with whole_file(out, force=force) as work:
+                frame.to_csv(work, index=False, lineterminator="\n")
+        else:
+            write_event_log(log_of_counts(counts), out, force=force)
+        with whole_file(out + BUDGET, force=force) as work:
+            work.write_text(json.dumps(budget | {"variants": len(frame)}, indent=2) + "\n", encoding="utf-8")
     click.echo(
-        f"{len(frame):,} variants written, with epsilon {promise['epsilon']:g} and delta {promise['delta']:g} for one "
-        f"customer; counts below {promise['threshold']:,} are not shown.",
+        f"{len(frame):,} variants written, with epsilon {budget['epsilon']:g} and delta {budget['delta']:.2g} for one "
+        f"customer; counts below {budget['threshold']:,} are not shown.",
         err=True,
     )

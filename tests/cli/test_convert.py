@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from click.testing import CliRunner
 
@@ -105,7 +107,26 @@ def test_counts_with_noise_are_written_instead_of_a_log(tmp_path):
     head, row = out.read_text().splitlines()
     assert head == "path,customers"
     assert row.startswith("order > pay,")
-    assert "with epsilon 2 and delta 1e-06 for one customer; counts below 8 are not shown." in result.stderr
+    # 1 + ceil(ln(1 / (1e-6 (1 + exp(-2)))) / 2) = 1 + ceil(6.84) = 8, and exp(-2 * 7) / (1 + exp(-2)) is its delta.
+    assert "with epsilon 2 and delta 7.3e-07 for one customer; counts below 8 are not shown." in result.stderr
+    budget = json.loads((tmp_path / "counts.csv.privacy.json").read_text())
+    assert (budget["epsilon"], budget["threshold"], budget["scale"], budget["variants"]) == (2, 8, 0.5, 1)
+    assert budget["protects"] == "one customer with all journeys and events"
+    again = CliRunner().invoke(cli, ["convert", str(source), str(out), "--epsilon", "2"])
+    assert "exists" in str(again.exception)
+
+
+def test_epsilon_writes_a_made_up_log_where_no_table_is_asked_for(tmp_path):
+    source, out = tmp_path / "log.csv", tmp_path / "noisy.xes"
+    source.write_text(MANY, encoding="utf-8")
+
+    result = CliRunner().invoke(cli, ["convert", str(source), str(out), "--epsilon", "2"])
+
+    assert result.exit_code == 0, result.output
+    log = read_event_log(out)
+    assert set(log["activity"].to_pylist()) == {"order", "pay"}
+    assert log["timestamp"].to_pylist()[0].year == 1970
+    assert (tmp_path / "noisy.xes.privacy.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -113,7 +134,6 @@ def test_counts_with_noise_are_written_instead_of_a_log(tmp_path):
     [
         (["--k", "5", "--epsilon", "1"], "not both"),
         (["--keep", "channel"], "give --k as well"),
-        (["--epsilon", "1"], "written as CSV"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(log, tmp_path, options, message):
