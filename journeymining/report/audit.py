@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from journeymining.report.comparison import comparison_chapter
 from journeymining.report.data_quality import quality_chapter
 from journeymining.report.designed import designed_chapter
 from journeymining.report.headline import headline
@@ -15,10 +16,12 @@ from journeymining.report.loyalty import experience_chapter, outcomes_chapter
 from journeymining.report.map_chapter import map_chapter, standalone_map
 from journeymining.report.palette import colour_variables
 from journeymining.report.paths import channels_chapter, variants_chapter
+from journeymining.report.personas import personas_chapter
+from journeymining.report.phases import phases_chapter
 from journeymining.report.process_picture import safe_picture
 from journeymining.report.provenance import reading_chapter
 from journeymining.report.run_files import read_run
-from journeymining.report.tables import data_uri
+from journeymining.report.tables import data_uri, show_table
 from journeymining.writing import whole_file
 
 if TYPE_CHECKING:
@@ -32,6 +35,9 @@ CHAPTERS = (
     ("designed", "Designed and actual", "Designed against actual", "deviations.csv"),
     ("variants", "Paths", "The most frequent paths", "variants.parquet"),
     ("channels", "Channels", "Between channels", "channel_switches.csv"),
+    ("phases", "Phases", "Through the phases", "phase_progress.csv"),
+    ("personas", "Found personas", "Found personas", "found_personas.json"),
+    ("comparison", "Comparison", "Groups compared", "comparisons/*.csv"),
     ("outcomes", "Outcomes", "What paths go with", "outcome_effects.csv"),
     ("experience", "Experience", "What customers said", "experience/*.csv"),
     ("model", "Process model", "The process model", "process_model.svg"),
@@ -87,6 +93,9 @@ def render(run: Run, language: Language, title: str) -> str:
         "designed": designed_chapter(run, language),
         "variants": variants_chapter(run, language),
         "channels": channels_chapter(run, language),
+        "phases": phases_chapter(run, language),
+        "personas": personas_chapter(run, language),
+        "comparison": comparison_chapter(run, language),
         "outcomes": outcomes_chapter(run, language),
         "experience": experience_chapter(run, language),
         "model": _model_chapter(run, language),
@@ -128,6 +137,7 @@ def _model_chapter(run: Run, language: Language) -> dict[str, Any] | None:
         if quality.get(key) is not None
     ]
     return {
+        "others": _models(run, language),
         "picture": safe_picture(run.process_model, title=language.say("Process model")),
         "facts": facts,
         "journeys": language.count(quality.get("journeys")),
@@ -135,3 +145,21 @@ def _model_chapter(run: Run, language: Language) -> dict[str, Any] | None:
         "miner": f"{card['miner']}, noise {card['noise']}" if {"miner", "noise"} <= card.keys() else "",
         "download": data_uri((run.folder / "process_model.svg").read_bytes(), "image/svg+xml"),
     }
+
+
+def _models(run: Run, language: Language) -> Any:
+    """Return the models of all miners beside each other; None where there is one only."""
+    if run.process_models is None or len(run.process_models) < 2:
+        return None
+    columns = {
+        "miner": (language.say("miner"), "text"),
+        "noise": (language.say("noise"), "decimal"),
+        "fitness": (language.say("fitness"), "decimal"),
+        "precision": (language.say("precision"), "decimal"),
+        "simplicity": (language.say("simplicity"), "decimal"),
+        "journeys": (language.say("journeys measured"), "count"),
+        "reason": (language.say("not known because"), "text"),
+    }
+    if "reason" in run.process_models and not run.process_models["reason"].fillna("").astype(str).any():
+        del columns["reason"]
+    return show_table(run.process_models, columns, language, file=run.folder / "process_models.csv")

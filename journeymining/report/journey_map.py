@@ -38,6 +38,9 @@ class Touchpoint:
     optional: bool = False
     moment_of_truth: bool = False
     deviations: dict[str, float] = field(default_factory=dict)
+    leans: str = ""
+    note: str = ""
+    said: str = ""
 
     @property
     def channel(self) -> str:
@@ -47,7 +50,11 @@ class Touchpoint:
 
 @dataclass(frozen=True)
 class Move:
-    """A transition: one touchpoint right after another; ``kind`` is designed, departs or neutral."""
+    """A transition: one touchpoint right after another.
+
+    ``kind`` is designed, departs or neutral; on a map of differences first, second or neutral, and ``said`` says by
+    how much.
+    """
 
     source: str
     target: str
@@ -55,6 +62,7 @@ class Move:
     journeys: int
     median_wait: float | None = None
     kind: str = "neutral"
+    said: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,11 +107,11 @@ def map_content(
     moves = all_moves(run, in_scope=in_scope)
     names = {point.name for point in shown} | {START, END}
     drawable = [move for move in moves if move.source in names and move.target in names]
-    kept = _frequent(drawable, most_moves)
+    kept = most_frequent(drawable, most_moves)
     return MapContent(
         touchpoints=shown,
         moves=kept,
-        phases=_phases(run, everything),
+        phases=map_phases(run, everything),
         has_design=run.design is not None,
         journeys=paths.journeys if paths else None,
         all_touchpoints=len(everything),
@@ -210,7 +218,8 @@ def _channel_events(rows: pd.DataFrame) -> dict[str, int]:
     return dict(sorted(((str(k), int(v)) for k, v in counted.items()), key=lambda one: (-one[1], one[0])))
 
 
-def _frequent(moves: list[Move], most: int) -> list[Move]:
+def most_frequent(moves: list[Move], most: int) -> list[Move]:
+    """Return the first moves, and of every touchpoint the first way in and out; the order stays."""
     kept = set(moves[:most])
     for end in ("source", "target"):
         seen: set[str] = set()
@@ -269,7 +278,8 @@ def _deviation_shares(deviations: pd.DataFrame | None) -> dict[str, dict[str, fl
     return {name: dict(sorted(types.items(), key=lambda one: (-one[1], one[0]))) for name, types in shares.items()}
 
 
-def _phases(run: Run, touchpoints: Iterable[Touchpoint]) -> list[str]:
+def map_phases(run: Run, touchpoints: Iterable[Touchpoint]) -> list[str]:
+    """Return the phases of a map: those of the design in its order, then others by name."""
     planned = [str(phase) for phase in (run.design or {}).get("phases", [])]
     seen = sorted({point.phase for point in touchpoints} - {""})
     return list(dict.fromkeys([*planned, *seen]))

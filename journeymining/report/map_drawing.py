@@ -36,6 +36,9 @@ STYLE = """
 .map .tip{fill:var(--neutral);stroke:none}
 .map .designed .line{stroke:var(--design);stroke-opacity:.72}.map .designed .tip{fill:var(--design)}
 .map .departs .line{stroke:var(--departs);stroke-opacity:.62}.map .departs .tip{fill:var(--departs)}
+.map .first .line{stroke:var(--first);stroke-opacity:.8}.map .first .tip{fill:var(--first)}
+.map .second .line{stroke:var(--second);stroke-opacity:.8}.map .second .tip{fill:var(--second)}
+.map .note.first{fill:var(--first)}.map .note.second{fill:var(--second)}
 .map .reach{fill:none;stroke:transparent;stroke-width:14px}
 .map .band{fill:none;stroke:var(--design-soft);stroke-width:22px;stroke-linecap:round}
 .map [data-tip]{outline:none}
@@ -60,7 +63,7 @@ def draw_map(content: MapContent, language: Language, *, key: str, title: str, s
     body = [
         *_lanes(layout, colours),
         *_phases(layout),
-        _band(layout),
+        _band(layout) if content.has_design else Markup(),
         group(*(_move(layout, line, language) for line in reversed(layout.lines)), class_="moves"),
         group(*(_stop(node, notes, colours, language) for node in layout.nodes.values()), class_="stops"),
     ]
@@ -102,6 +105,8 @@ def describe(content: MapContent, language: Language) -> str:
 
 def move_sentence(move: Move, language: Language) -> str:
     """Say what a line on the map stands for."""
+    if move.said:
+        return move.said
     values = {
         "source": readable(move.source),
         "target": readable(move.target),
@@ -120,6 +125,8 @@ def move_sentence(move: Move, language: Language) -> str:
 
 def _notes(point: Touchpoint, language: Language) -> list[tuple[str, str]]:
     """Return the lines under a touchpoint: its journeys, and what most often goes wrong there."""
+    if point.note:
+        return [(point.note, point.leans)]
     if not point.journeys:
         return [(language.say("never observed"), "departs")]
     lines = [(language.count(point.journeys), "")]
@@ -195,7 +202,7 @@ def _move(layout: Layout, line: Line, language: Language) -> Markup:
     return group(
         tag("title", sentence),
         tag("path", d=d, class_="line", stroke_width=min(line.width, 3.5) if source is target else line.width,
-            stroke_dasharray="7 4" if line.move.kind == "departs" else None),
+            stroke_dasharray="7 4" if line.move.kind in {"departs", "second"} else None),
         tag("polygon", points=" ".join(f"{number(a)},{number(b)}" for a, b in points), class_="tip"),
         tag("path", d=d, class_="reach"),
         class_=f"move {line.move.kind}",
@@ -252,11 +259,14 @@ def _stop(node: Node, notes: dict[str, list[tuple[str, str]]], colours: dict[str
         return _terminal(node, language)
     point, parts = node.point, []
     fill = "var(--surface)" if not point.departs else "var(--departs-soft)"
+    fill = f"var(--{point.leans}-soft)" if point.leans else fill
     parts.append(tag("circle", cx=node.x, cy=node.y, r=node.radius + 1.5, fill="var(--surface)", class_="halo"))
     parts.append(tag("circle", cx=node.x, cy=node.y, r=node.radius - 2.5, fill=fill))
     parts += _ring(node, colours)
     mark = str(point.number) if point.number is not None else "+" if point.departs else ""
     colour = "var(--design)" if point.in_design else "var(--departs)"
+    if point.said:
+        mark, colour = {"first": "▲", "second": "▼"}.get(point.leans, ""), f"var(--{point.leans or 'soft'})"
     parts.append(tag("text", mark, x=node.x, y=node.y + 4.3, class_="mark", style=f"fill:{colour}"))
     if point.moment_of_truth:
         parts.append(_star(node.x + node.radius * 0.78, node.y - node.radius * 0.78))
@@ -317,6 +327,8 @@ def _star(x: float, y: float) -> Markup:
 def _stop_sentence(node: Node, language: Language) -> str:
     point = node.point
     assert point is not None
+    if point.said:
+        return point.said
     text = language.say(
         "{name}: {journeys}, {events}", name=readable(point.name),
         journeys=language.many(point.journeys, "{n} journey", "{n} journeys"),

@@ -2,7 +2,8 @@
 
 Channels take the colour-blind safe colours of Okabe and Ito and of Paul Tol. Blue means *as designed* and vermilion
 means *departs from the design*, on every picture, so no channel has these two; both are also told apart by form
-(solid and dashed, a number and a plus).
+(solid and dashed, a number and a plus). Of two groups that are compared the first is purple and solid, the second
+green and dashed: two colours that colour-blind people tell apart.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ ROLES = {
     "good": ("#0b7a5b", "#4cc79f"),
     "good-soft": ("#d9f0e7", "#173b31"),
     "neutral": ("#8a93a3", "#7f8a9c"),
+    "first": ("#7a3d9a", "#c79be0"),
+    "first-soft": ("#eadcf2", "#3d2a49"),
+    "second": ("#1b7a3d", "#6cc48a"),
+    "second-soft": ("#d8eedf", "#1d3a28"),
 }
 
 CHANNELS = (

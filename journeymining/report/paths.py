@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from journeymining.proportions import wilson
+from journeymining.report.charts import axis, bar, scale_of
 from journeymining.report.deviations import SHORT
 from journeymining.report.journey_map import all_touchpoints, run_colours
 from journeymining.report.tables import records, show_table
@@ -116,6 +118,10 @@ def channels_chapter(run: Run, language: Language) -> dict[str, Any] | None:
         "matrix": [[cells.get((here, there)) for there in channels] for here in channels],
         "switches": language.count(int(table["switches"].sum())),
         "forced": language.count(int(table["forced"].fillna(0).sum())) if "forced" in table else None,
+        "chosen": language.count(int(table["chosen"].fillna(0).sum())) if "chosen" in table else None,
+        "containment": _containment(run, colours, language),
+        "returns": _returns(run, language),
+        "contacts": _contacts(run, language),
         "hidden": language.count(len(totals) - len(channels)) if len(totals) > len(channels) else None,
         "table": show_table(
             table.sort_values(["switches", "from_channel", "to_channel"], ascending=[False, True, True]),
@@ -125,12 +131,66 @@ def channels_chapter(run: Run, language: Language) -> dict[str, Any] | None:
                 "switches": (language.say("switches"), "count"),
                 "journeys": (language.say("journeys"), "count"),
                 "forced": (language.say("forced"), "count"),
+                "chosen": (language.say("chosen"), "count"),
                 "median_wait": (language.say("median wait"), "duration"),
+                "mean_wait": (language.say("mean wait"), "duration"),
+                "p95_wait": (language.say("95% wait at most"), "duration"),
             },
             language,
             file=run.folder / "channel_switches.csv",
         ),
     }
+
+
+WHOLE = scale_of([1.0])
+
+
+def _containment(run: Run, colours: dict[str, str], language: Language) -> dict[str, Any] | None:
+    """Return the share of journeys that stay in the channel they begin in, per channel."""
+    if run.containment is None or run.containment.empty:
+        return None
+    rows = []
+    for row in records(run.containment):
+        low, high = (float(end) for end in wilson(row["contained"], row["journeys"]))
+        covers = language.many(row["journeys"], "of {n} journey that begins there", "of {n} journeys that begin there")
+        if row.get("open"):
+            covers += language.say("; {n} of those that stay are still open", n=language.count(row["open"]))
+        rows.append(
+            {
+                "label": readable(row["channel"]),
+                "picture": bar(WHOLE, row["share"], low, high, colour=colours.get(row["channel"], "var(--neutral)")),
+                "value": language.percent(row["share"]),
+                "interval": language.interval(low, high),
+                "covers": covers,
+            }
+        )
+    return {"rows": rows, "axis": axis(WHOLE, [language.percent(tick, digits=0) for tick in WHOLE.ticks])}
+
+
+def _returns(run: Run, language: Language) -> Any:
+    if run.channel_returns is None or run.channel_returns.empty:
+        return None
+    columns = {
+        "channel": (language.say("from and back to"), "text"),
+        "via": (language.say("by way of"), "text"),
+        "returns": (language.say("times"), "count"),
+        "journeys": (language.say("journeys"), "count"),
+    }
+    return show_table(run.channel_returns, columns, language, file=run.folder / "channel_returns.csv")
+
+
+def _contacts(run: Run, language: Language) -> Any:
+    if run.repeat_contacts is None or run.repeat_contacts.empty:
+        return None
+    columns = {
+        "activity": (language.say("contact"), "text"),
+        "contacts": (language.say("contacts"), "count"),
+        "window": (language.say("within"), "duration"),
+        "observed": (language.say("window over"), "count"),
+        "repeated": (language.say("repeated"), "count"),
+        "share": (language.say("share"), "percent"),
+    }
+    return show_table(run.repeat_contacts, columns, language, file=run.folder / "repeat_contacts.csv")
 
 
 def _costs(conformance: pd.DataFrame | None) -> dict[str, str]:

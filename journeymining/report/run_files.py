@@ -53,6 +53,9 @@ COLUMNS = {
         "after": "float64",
         "probability": "float64",
     },
+    "conformance_personas.csv": {"persona": TEXT, "journeys": "int64", "following": "int64", "share": "float64"},
+    "conformance_segments.csv": {"segment": TEXT, "period": TEXT, "journeys": "int64", "following": "int64", "fitness": "float64"},
+    "conformance_segment_deviations.csv": {"segment": TEXT, "type": TEXT, "touchpoint": TEXT, "journeys": "int64"},
     "fix_list.csv": {
         "type": TEXT,
         "touchpoint": TEXT,
@@ -70,6 +73,27 @@ COLUMNS = {
         "difference": "float64",
         "weakest": TEXT,
     },
+    "phase_progress.csv": {"phase": TEXT, "journeys": "int64", "share": "float64", "back_flows": "int64"},
+    "phase_dropoff.csv": {"phase": TEXT, "journeys": "int64", "drop_off": "float64"},
+    "phase_exits.csv": {
+        "phase": TEXT,
+        "time": "float64",
+        "still": "float64",
+        "moved_on": "float64",
+        "ended": "float64",
+    },
+    "containment.csv": {"channel": TEXT, "journeys": "int64", "contained": "int64", "share": "float64"},
+    "channel_returns.csv": {"channel": TEXT, "via": TEXT, "returns": "int64", "journeys": "int64"},
+    "repeat_contacts.csv": {"activity": TEXT, "contacts": "int64", "observed": "int64", "repeated": "int64"},
+    "found_personas.csv": {"persona": "int64", "name": TEXT, "stands": TEXT, "journeys": "int64", "share": "float64"},
+    "found_persona_touchpoints.csv": {
+        "persona": "int64",
+        "activity": TEXT,
+        "share": "float64",
+        "share_elsewhere": "float64",
+    },
+    "gap_sensitivity.csv": {"gap": TEXT, "journeys": "int64", "open": "int64", "share_open": "float64"},
+    "process_models.csv": {"miner": TEXT, "fitness": "float64", "precision": "float64", "simplicity": "float64"},
     "outcome_effects.csv": {
         "level": TEXT,
         "pattern": TEXT,
@@ -121,6 +145,31 @@ class Outcome:
     fixes: pd.DataFrame | None = None
 
 
+COMPARED = {
+    "analysis": TEXT,
+    "item": TEXT,
+    "source": TEXT,
+    "target": TEXT,
+    "measure": TEXT,
+    "first": "float64",
+    "second": "float64",
+    "difference": "float64",
+    "low": "float64",
+    "high": "float64",
+    "q": "float64",
+    "verdict": TEXT,
+}
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Two groups of journeys held against each other: name of the comparison, its table, who was compared."""
+
+    name: str
+    table: pd.DataFrame
+    summary: dict[str, Any]
+
+
 @dataclass(frozen=True)
 class Run:
     """The files of one run."""
@@ -139,6 +188,9 @@ class Run:
     promises: pd.DataFrame | None = None
     periods: pd.DataFrame | None = None
     drift: pd.DataFrame | None = None
+    designed_personas: pd.DataFrame | None = None
+    segments: pd.DataFrame | None = None
+    segment_deviations: pd.DataFrame | None = None
     sensitivity: pd.DataFrame | None = None
     departing: dict[str, int] | None = None
     path_faults: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
@@ -151,6 +203,18 @@ class Run:
     outcomes: list[Outcome] = field(default_factory=list)
     experience: dict[str, pd.DataFrame] = field(default_factory=dict)
     process_model: str | None = None
+    phase_progress: pd.DataFrame | None = None
+    phase_dropoff: pd.DataFrame | None = None
+    phase_exits: pd.DataFrame | None = None
+    containment: pd.DataFrame | None = None
+    channel_returns: pd.DataFrame | None = None
+    repeat_contacts: pd.DataFrame | None = None
+    personas: pd.DataFrame | None = None
+    persona_touchpoints: pd.DataFrame | None = None
+    persona_summary: dict[str, Any] | None = None
+    gaps: pd.DataFrame | None = None
+    process_models: pd.DataFrame | None = None
+    comparisons: list[Compared] = field(default_factory=list)
 
 
 def read_run(folder: Path, *, top_variants: int = 200) -> Run:
@@ -186,6 +250,9 @@ def read_run(folder: Path, *, top_variants: int = 200) -> Run:
         promises=_table(folder / "conformance_promises.csv"),
         periods=_table(folder / "conformance_periods.csv"),
         drift=_table(folder / "conformance_drift.csv"),
+        designed_personas=_table(folder / "conformance_personas.csv"),
+        segments=_table(folder / "conformance_segments.csv"),
+        segment_deviations=_table(folder / "conformance_segment_deviations.csv"),
         sensitivity=_table(folder / "stitch_sensitivity.csv"),
         departing=departing,
         path_faults=path_faults(folder),
@@ -197,6 +264,21 @@ def read_run(folder: Path, *, top_variants: int = 200) -> Run:
         outcomes=_outcomes(folder),
         experience={path.stem: _read_csv(path, {}) for path in sorted((folder / "experience").glob("*.csv"))},
         process_model=model.read_text(encoding="utf-8") if model.is_file() else None,
+        phase_progress=_table(folder / "phase_progress.csv"),
+        phase_dropoff=_table(folder / "phase_dropoff.csv"),
+        phase_exits=_table(folder / "phase_exits.csv"),
+        containment=_table(folder / "containment.csv"),
+        channel_returns=_table(folder / "channel_returns.csv"),
+        repeat_contacts=_table(folder / "repeat_contacts.csv"),
+        personas=_table(folder / "found_personas.csv"),
+        persona_touchpoints=_table(folder / "found_persona_touchpoints.csv"),
+        persona_summary=_json(folder / "found_personas.json"),
+        gaps=_table(folder / "gap_sensitivity.csv"),
+        process_models=_table(folder / "process_models.csv"),
+        comparisons=[
+            Compared(path.stem, _read_csv(path, COMPARED), _json(path.with_suffix(".json")) or {})
+            for path in sorted((folder / "comparisons").glob("*.csv"))
+        ],
     )
 
 
