@@ -16,6 +16,7 @@ from journeymining.cli.options import (
     out_option,
     read_log,
 )
+from journeymining.cli.preparing import memory_option, prepare_shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
 @click.option("--top", type=click.IntRange(1), default=10, show_default=True, help="How many variants are shown.")
 @click.option("--k", type=click.IntRange(min=2), help="For others' eyes: paths of fewer than K customers are grouped.")
 @engine_options
+@memory_option
 @format_option
 @out_option
 @force_option
@@ -85,6 +87,7 @@ def command(
     k: int | None,
     engine: str,
     spark_master: str | None,
+    memory_limit: str | None,
     format: str,
     out: Path | None,
     force: bool,
@@ -103,7 +106,6 @@ def command(
     from journeymining.discovery.results import describe_model, discover, write
     from journeymining.durations import parse_duration
     from journeymining.engines.engine import engine_of
-    from journeymining.engines.prepared_log import prepare
     from journeymining.eventlog.anonymity import k_anonymous
     from journeymining.eventlog.report import reading_report
     from journeymining.jobs.account import write_account
@@ -116,7 +118,7 @@ def command(
     runs_on = engine_of(engine, spark_master=spark_master)
     table = read_log(**log)
     shown = table if k is None else k_anonymous(table, k)
-    with prepare(shown, engine=runs_on) as prepared:
+    with prepare_shown(shown, engine=runs_on, memory_limit=memory_limit) as prepared:
         digest = str(prepared.manifest["digest"])
         order = list(parse_phases(log["phases"])) or None
         discovery = discover(

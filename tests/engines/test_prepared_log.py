@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from journeymining.engines import partition
 from journeymining.engines.columns import EVENTS, JOURNEYS
 from journeymining.engines.partition import bucket_of, suitable_buckets
 from journeymining.engines.prepared_log import PreparedLog, example_log, prepare
@@ -46,6 +47,53 @@ def test_files_and_threads_give_the_same_bytes(many, tmp_path):
         prepare([str(path) for path in sorted(tmp_path.glob("*.parquet"), reverse=True)], buckets=4) as files,
     ):
         assert contents(one) == contents(folder) == contents(files)
+
+
+@pytest.mark.parametrize("events", [1, 7, 64, 1999])
+def test_the_size_of_what_is_read_at_once_changes_no_byte(many, tmp_path, monkeypatch, events):
+    pq.write_table(shuffled(many), tmp_path / "log.parquet", row_group_size=150)
+    with prepare(many, buckets=4) as whole:
+        expected = contents(whole)
+    monkeypatch.setattr(partition, "EVENTS_PER_CHUNK", events)
+
+    with prepare(shuffled(many), buckets=4) as table, prepare(tmp_path / "log.parquet", buckets=4) as file:
+        assert contents(table) == contents(file) == expected
+
+
+def test_chunks_end_with_row_groups_but_for_far_larger_ones():
+    found = [(chunk.first, chunk.rows) for chunk in partition._chunks(None, [60, 30, 30, 500, 10], 100)]
+
+    assert found == [(0, 90), (90, 30), (120, 100), (220, 100), (320, 100), (420, 200), (620, 10)]
+    assert sum(rows for _, rows in found) == 630
+
+
+def test_a_column_that_a_file_lacks_is_empty_there(many, tmp_path):
+    pq.write_table(many.slice(0, 1000), tmp_path / "1.parquet")
+    pq.write_table(many.slice(1000).drop_columns(["status", "duration", "source_order"]), tmp_path / "2.parquet")
+    rest = many.slice(1000).to_pandas().assign(status=None, duration=None, source_order=None)
+    filled = pa.concat_tables([many.slice(0, 1000), pa.Table.from_pandas(rest, schema=many.schema)])
+
+    with prepare(tmp_path, buckets=2) as files, prepare(filled, buckets=2) as table:
+        assert contents(files) == contents(table)
+
+
+def test_a_limit_leaves_fewer_threads_then_smaller_parts(many, tmp_path):
+    def shuffle(limit):
+        return partition.Shuffle(many, tmp_path, memory_limit=limit, threads=8)
+
+    assert [shuffle(limit).workers for limit in (None, "16GB", "2GB", "100MB")] == [8, 8, 3, 1]
+    assert [shuffle(limit).chunk for limit in (None, "2GB", "100MB")] == [1 << 19, 1 << 19, 1 << 15]
+    with pytest.raises(UsageError, match="Unknown memory limit 'much'"):
+        shuffle("much")
+
+
+def test_it_is_told_how_far_the_preparation_is(many):
+    told = []
+
+    with prepare(many, buckets=4, tell=lambda *what: told.append(what)):
+        pass
+
+    assert told == [("Partitioning", 2000, 2000), *(("Sorting", done, 4) for done in (1, 2, 3, 4))]
 
 
 def test_text_may_come_as_dictionary_or_large_text(many):
