@@ -20,17 +20,20 @@ def command() -> None:
 
 @command.command("list")
 def list_connectors() -> None:
-    """List the connectors that are shipped, one per line: name and what it reads.
+    """List the connectors, one per line: name and what it reads; of those that are not shipped also where they are.
+
+    Besides the shipped ones these are the folders in those that JOURNEYMINING_CONNECTORS names.
 
     Example: journeymining connectors list
     """
-    from journeymining.ingest.library import SPEC, connector_folder, connector_names
+    from journeymining.ingest.library import SPEC, connector_places, shipped_connectors
     from journeymining.ingest.specs import read_connector
 
-    names = connector_names()
-    width = max(map(len, names), default=0)
-    for name in names:
-        click.echo(f"{name:{width}}  {read_connector(connector_folder(name) / SPEC).title}")
+    places = connector_places()
+    width = max(map(len, places), default=0)
+    for name, folder in places.items():
+        where = "" if folder.parent == shipped_connectors() else f" ({folder})"
+        click.echo(f"{name:{width}}  {read_connector(folder / SPEC).title}{where}")
 
 
 @command.command("show")
@@ -38,7 +41,7 @@ def list_connectors() -> None:
 def show_connector(name: str) -> None:
     """Show what a connector reads and what it makes of it.
 
-    NAME is a shipped connector or a folder with a connector.yaml.
+    NAME is one of the list or a folder with a connector.yaml.
 
     Example: journeymining connectors show asterisk_queue_log
     """
@@ -79,9 +82,9 @@ def _activities(stream: object) -> list[str]:
 @click.option("--write", is_flag=True, help="Write expected.csv from the sample, to be read and corrected by hand.")
 @click.option("--force", is_flag=True, help="With --write: replace an expected.csv that is there.")
 def test_connectors(name: str | None, write: bool, force: bool) -> None:
-    """Map the sample of a connector and compare with its expected.csv; without NAME, of all that are shipped.
+    """Map the sample of a connector and compare with its expected.csv; without NAME, of all that are listed.
 
-    NAME is a shipped connector or a folder with a connector.yaml. Exit code 3 when a row differs.
+    NAME is one of the list or a folder with a connector.yaml. Exit code 3 when a row differs.
 
     Example: journeymining connectors test ./my_crm
     """

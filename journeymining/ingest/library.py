@@ -1,13 +1,17 @@
-"""Where connectors lie: those that are shipped, and a user's own folder wherever a shipped name works."""
+"""Where connectors lie: those that are shipped, those of a user or a package, and any folder in place of a name."""
 
 from __future__ import annotations
 
+import os
+from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
 
 from journeymining.exceptions import UsageError, did_you_mean
 
 SPEC = "connector.yaml"
+VARIABLE = "JOURNEYMINING_CONNECTORS"
+"""Environment variable with folders of connectors of one's own, separated like those of PATH."""
 
 
 def shipped_connectors() -> Path:
@@ -16,15 +20,41 @@ def shipped_connectors() -> Path:
     return installed if installed.is_dir() else Path(__file__).parents[2] / "connectors"
 
 
+def connector_places() -> dict[str, Path]:
+    """Return the folder of every connector that goes by its name, in alphabetical order.
+
+    Beside the shipped ones these are all in the folders that ``JOURNEYMINING_CONNECTORS`` names, and in packages that
+    name themselves as entry points of ``journeymining.connectors``.
+
+    Raises
+    ------
+    UsageError
+        If a folder does not exist, or two connectors have one name.
+    """
+    own = [Path(place) for place in os.environ.get(VARIABLE, "").split(os.pathsep) if place]
+    for folder in own:
+        if not folder.is_dir():
+            raise UsageError(f"{VARIABLE} names '{folder}', which is no folder.")
+    installed = [Path(str(files(found.module))) for found in entry_points(group="journeymining.connectors")]
+    places: dict[str, Path] = {}
+    for folder in (shipped_connectors(), *own, *installed):
+        for spec in sorted(folder.glob(f"*/{SPEC}")):
+            name = spec.parent.name
+            if name in places and places[name].resolve() != spec.parent.resolve():
+                raise UsageError(f"two connectors are called '{name}': {places[name]} and {spec.parent}. Rename one.")
+            places[name] = spec.parent
+    return dict(sorted(places.items()))
+
+
 def connector_names() -> list[str]:
-    """Return the names of the shipped connectors, in alphabetical order.
+    """Return the names of the connectors that go by their names, in alphabetical order.
 
     Examples
     --------
     >>> "salesforce" in connector_names()
     True
     """
-    return sorted(path.parent.name for path in shipped_connectors().glob(f"*/{SPEC}"))
+    return list(connector_places())
 
 
 def connector_folder(name: str, *, base: str | Path = ".") -> Path:
@@ -33,7 +63,7 @@ def connector_folder(name: str, *, base: str | Path = ".") -> Path:
     Parameters
     ----------
     name : str
-        Name of a shipped connector, or path of a folder with a ``connector.yaml`` (relative to ``base``).
+        Name of a connector, see `connector_places`, or path of a folder with a ``connector.yaml``.
     base : path, default the working directory
         What relative paths are relative to.
 
@@ -47,11 +77,12 @@ def connector_folder(name: str, *, base: str | Path = ".") -> Path:
     >>> connector_folder("matomo").name
     'matomo'
     """
-    names = connector_names()
-    if name in names:
-        return shipped_connectors() / name
+    places = connector_places()
+    if name in places:
+        return places[name]
     own = Path(base) / name
     if (own / SPEC).is_file():
         return own
-    hint = did_you_mean(name, names)
-    raise UsageError(f"unknown connector '{name}'.{hint} Shipped: {', '.join(names)}. Or give a folder with a {SPEC}.")
+    hint = did_you_mean(name, places)
+    known = ", ".join(places)
+    raise UsageError(f"unknown connector '{name}'.{hint} There are: {known}. Or give a folder with a {SPEC}.")

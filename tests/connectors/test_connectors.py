@@ -20,7 +20,8 @@ from journeymining.ingest.pull import ingest_sources
 from journeymining.ingest.readers import _objects
 from journeymining.ingest.sources import SourceConfig, find_files
 from journeymining.ingest.specs import read_connector
-from journeymining.testing.connectors import _rows, check_connector, expected_text, sample_rows
+from journeymining.testing import check_connector
+from journeymining.testing.connectors import _rows, expected_text, sample_rows
 
 FOLDERS = sorted(path.parent for path in shipped_connectors().glob(f"*/{SPEC}"))
 GARBAGE = "¿garbage?"

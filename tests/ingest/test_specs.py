@@ -95,3 +95,40 @@ def test_connectors_are_found_by_name_and_by_folder(tmp_path):
 def test_an_unknown_connector_is_answered_with_the_closest(tmp_path):
     with pytest.raises(UsageError, match=r"unknown connector 'salesfroce'. Did you mean 'salesforce'"):
         connector_folder("salesfroce", base=tmp_path)
+
+
+def connector_of_ours(folder, name):
+    (folder / name).mkdir(parents=True)
+    (folder / name / "connector.yaml").write_text(GOOD, encoding="utf-8")
+    return folder
+
+
+def test_folders_of_ones_own_are_beside_the_shipped_ones(tmp_path, monkeypatch):
+    first = connector_of_ours(tmp_path / "ours", "tickets")
+    second = connector_of_ours(tmp_path / "others", "letters")
+    monkeypatch.setenv("JOURNEYMINING_CONNECTORS", f"{first}:{second}")
+
+    assert connector_folder("tickets") == first / "tickets"
+    assert connector_folder("letters") == second / "letters"
+    assert {"tickets", "letters", "salesforce"} <= set(connector_names())
+    with pytest.raises(UsageError, match=r"unknown connector 'ticket'\. Did you mean 'tickets'"):
+        connector_folder("ticket")
+
+    connector_of_ours(second, "salesforce")
+    with pytest.raises(UsageError, match="two connectors are called 'salesforce'"):
+        connector_folder("salesforce")
+    monkeypatch.setenv("JOURNEYMINING_CONNECTORS", str(tmp_path / "none"))
+    with pytest.raises(UsageError, match=r"JOURNEYMINING_CONNECTORS names '.*none', which is no folder"):
+        connector_folder("salesforce")
+
+
+def test_a_package_brings_connectors_along(tmp_path, monkeypatch):
+    connector_of_ours(tmp_path / "acme_connectors", "acme_crm")
+    (tmp_path / "acme_connectors/__init__.py").touch()
+    told = tmp_path / "acme_connectors-1.0.dist-info"
+    told.mkdir()
+    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-connectors\nVersion: 1.0\n", encoding="utf-8")
+    (told / "entry_points.txt").write_text("[journeymining.connectors]\nacme = acme_connectors\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    assert connector_folder("acme_crm") == tmp_path / "acme_connectors/acme_crm"
