@@ -30,8 +30,15 @@ if TYPE_CHECKING:
 SHOWN = ["level", "pattern", "n", "rate", "difference", "difference_low", "difference_high", "q", "holdout_n",
          "holdout_difference", "holdout_low", "holdout_high", "verdict"]  # fmt: skip
 
-SECTION = ("silence", "landmark", "horizon", "gap", "window", "explain")
+SECTION = (
+    *("silence", "landmark", "horizon", "gap", "window", "explain"),
+    *("table", "survey", "promoters", "detractors", "at_least", "once"),
+)
 """Options that are keys of the job file's section, besides those that may be repeated."""
+
+
+FILES = {"outcomes": "table", "surveys": "survey"}
+"""Options that name a file, and the option that says what is read from it."""
 
 
 class _WithScore(click.Command):
@@ -56,6 +63,14 @@ class _WithScore(click.Command):
 @click.option("--name", default=None, help="What the outcome is called; default the event or the label column.")
 @click.option("--event", multiple=True, metavar="ACTIVITY", help="The outcome: this activity; may be repeated.")
 @click.option("--silence", is_flag=True, help="The outcome: no event of the customer within the horizon.")
+@click.option("--table", metavar="TYPE", help="The outcome: rows of this type in the file given by --outcomes.")
+@click.option("--outcomes", metavar="FILE", help="CSV or Parquet: customer_id, type, time; value, observed_until.")
+@click.option("--survey", metavar="METRIC", help="The outcome: answers to this metric in the file given by --surveys.")
+@click.option("--surveys", metavar="FILE", help="CSV or Parquet: metric, value, customer_id, sent_at; journey_id.")
+@click.option("--promoters", type=float, metavar="MARK", help="Of a survey: the least mark that counts.")
+@click.option("--detractors", type=float, metavar="MARK", help="Of a survey: the highest mark that counts.")
+@click.option("--at-least", type=float, metavar="SUM", help="The outcome: values that sum to this within the horizon.")
+@click.option("--once", is_flag=True, help="Who had it before is not at risk; so anyway for an outcome called churn.")
 @click.option("--landmark", metavar="MOMENT", help="From when it is awaited: journey_end, 'event 3' or a date.")
 @click.option("--horizon", metavar="DURATION", help="How long it is awaited, such as '180 days'.")
 @click.option("--gap", metavar="DURATION", default="0 days", show_default=True, help="Time that does not count yet.")
@@ -108,6 +123,7 @@ def command(
 
     section = {key: question.pop(key) for key in (*SECTION, "mask", "scope", "event")}
     section["allow_proxies"] = question.pop("allow_proxy")
+    files = {key: question.pop(key) for key in ("outcomes", "surveys")}
     _check_question(section, label_column, positive, attribution, survival=survival, posthog=method == "posthog")
     if out is not None:
         refuse_occupied(out, force=force)
@@ -131,7 +147,7 @@ def command(
             result = _labelled(table, label_column, str(positive), name, seed, explain=section["explain"])
         else:
             name = name or _name(section)
-            result = _linked(section, table, name, design, seed)
+            result = _linked(section, table, name, design, seed, files)
         _show(result, top, format)
         tables, settings = {}, {"outcome": result.card["outcome"], **result.card["question"]}
         counts = {key: result.card[key] for key in ("journeys", "labelled", "positives")} | result.card["left_out"]
@@ -148,7 +164,7 @@ def command(
             write(result, folder)
         write_account(
             folder, "outcomes", table, question, settings=settings, counts=counts, quality={"journeys": counts},
-            inputs=_inputs(design), seed=seed,
+            inputs=_inputs({"design": design, **files}), seed=seed,
         )  # fmt: skip
 
 
@@ -164,16 +180,19 @@ def _check_question(
     """Raise UsageError unless exactly one thing is asked."""
     from journeymining.exceptions import UsageError
 
-    asked = bool(section["event"] or section["silence"])
+    asked = bool(section["event"] or section["silence"] or section["table"] or section["survey"])
     if attribution is not None:
         if asked or label_column is not None or survival or posthog or section["explain"]:
             raise UsageError("--attribution stands alone: it shares credit and links no outcome.")
         return
     if (label_column is None) == (not asked):
-        raise UsageError("Say what the outcome is: --event ACTIVITY, --silence, or --label-column with --positive.")
+        raise UsageError(
+            "Say what the outcome is: --event ACTIVITY, --silence, --table TYPE, --survey METRIC, or --label-column "
+            "with --positive."
+        )
     if label_column is not None and positive is None:
         raise UsageError("Say which value of the label column is the outcome: --positive VALUE.")
-    if posthog and (survival or label_column is not None):
+    if posthog and (survival or not (section["event"] or section["silence"])):
         raise UsageError("--method posthog compares customers with and without an --event or --silence, nothing else.")
     if section["explain"] and (survival or posthog):
         raise UsageError("--explain is about a model; --survival and --method posthog fit none.")
@@ -183,7 +202,7 @@ def _check_question(
 
 def _name(section: Mapping[str, Any]) -> str:
     """Return what the outcome is called where nobody said it."""
-    return str(section["event"][0]) if section["event"] else "silence"
+    return str(section["event"][0] if section["event"] else section["table"] or section["survey"] or "silence")
 
 
 def _stated(section: Mapping[str, Any]) -> dict[str, Any]:
@@ -202,19 +221,47 @@ def _config(section: Mapping[str, Any]) -> OutcomeConfig:
         raise UsageError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
 
 
-def _inputs(design: str | None) -> dict[str, Path]:
+def _inputs(files: Mapping[str, str | None]) -> dict[str, Path]:
     from pathlib import Path
 
-    return {} if design is None else {"design": Path(design)}
+    return {key: Path(file) for key, file in files.items() if file is not None}
 
 
-def _linked(section: Mapping[str, Any], table: pa.Table, name: str, design: str | None, seed: int) -> OutcomeResult:
+def _linked(
+    section: Mapping[str, Any],
+    table: pa.Table,
+    name: str,
+    design: str | None,
+    seed: int,
+    files: Mapping[str, str | None],
+) -> OutcomeResult:
     from journeymining.engines.prepared_log import prepare
     from journeymining.outcomes.results import outcomes
 
     config = _config(section)
+    read = {key: _read(key, files[key], wanted=section[one]) for key, one in FILES.items()}
     with prepare(table) as prepared:
-        return outcomes(prepared, config, name=name, deviations=deviations_from(design, prepared, seed), seed=seed)
+        return outcomes(
+            prepared,
+            config,
+            name=name,
+            table=read["outcomes"],
+            surveys=read["surveys"],
+            deviations=deviations_from(design, prepared, seed),
+            seed=seed,
+        )
+
+
+def _read(option: str, file: str | None, *, wanted: str | None) -> pd.DataFrame | None:
+    """Read the file of an outcome by table or survey; None where the outcome is neither."""
+    from journeymining.exceptions import UsageError
+    from journeymining.outcomes.tables import read_answers, read_occurrences
+
+    if (file is None) != (wanted is None):
+        raise UsageError(f"--{option} FILE goes with {'--table TYPE' if option == 'outcomes' else '--survey METRIC'}.")
+    if file is None:
+        return None
+    return read_occurrences(file) if option == "outcomes" else read_answers(file)
 
 
 def _until(

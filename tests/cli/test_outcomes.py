@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from journeymining.cli.outcomes import command
-from journeymining.exceptions import InputError, MissingDependencyError, UsageError
+from journeymining.exceptions import EmptyLogError, InputError, MissingDependencyError, UsageError
 
 
 @pytest.fixture(scope="module")
@@ -270,3 +270,73 @@ def test_a_proxy_is_refused_unless_it_is_allowed_by_name_and_the_card_keeps_that
     assert card["question"]["allow_proxies"] == named
     assert {one["feature"]: one["allowed"] for one in card["audit"]}["exit_form"] is True
     assert any("may give the outcome away: exit_form" in text for text in card["warnings"])
+
+
+@pytest.fixture
+def beside(log, tmp_path):
+    """Write what the log's cancellations and its parity say of customers as a table of outcomes and as answers."""
+    events = pd.read_csv(log)
+    gone = events[events["activity"] == "cancel"]
+    table = pd.DataFrame({"customer_id": gone["customer_id"], "type": "left", "time": gone["timestamp"], "value": 7.5})
+    table.to_csv(tmp_path / "left.csv", index=False)
+    ends = events[events["activity"] == "deliver"]
+    sent = pd.to_datetime(ends["timestamp"], format="ISO8601") + pd.Timedelta(days=1)
+    called = ends["customer_id"].isin(events.loc[events["activity"] == "call", "customer_id"])
+    answers = pd.DataFrame({"metric": "nps", "customer_id": ends["customer_id"], "sent_at": sent,
+                            "value": np.where(called ^ (np.arange(300) % 5 == 0), 3, 9)})  # fmt: skip
+    answers[:250].to_csv(tmp_path / "answers.csv", index=False)
+    return tmp_path
+
+
+def test_an_outcome_in_a_table_is_that_of_the_events_it_was_made_from(log, beside):
+    where = ["--landmark", "journey_end", "--horizon", "30 days", "--scope", "order", "--customer", "customer_id"]
+    run(log, "--table", "left", "--outcomes", beside / "left.csv", *where, "--mask", "cancel", "--out", beside / "a")
+    run(log, "--event", "cancel", *where, "--out", beside / "b")
+
+    one, other = (json.loads((beside / name / "model_card.json").read_text(encoding="utf-8")) for name in "ab")
+    assert (one["labelled"], one["positives"]) == (other["labelled"], other["positives"])
+    assert one["models"][0]["auc"] == other["models"][0]["auc"]
+    manifest = json.loads((beside / "a/manifest.json").read_text(encoding="utf-8"))
+    assert any(entry["path"].endswith("left.csv") for entry in manifest["inputs"])
+
+
+def test_spend_is_a_sum_within_the_horizon(log, beside):
+    where = ["--landmark", "journey_end", "--horizon", "30 days", "--scope", "order", "--customer", "customer_id",
+             "--mask", "cancel", "--table", "left", "--outcomes", beside / "left.csv"]  # fmt: skip
+
+    run(log, *where, "--at-least", 7.5, "--out", beside / "enough")
+
+    card = json.loads((beside / "enough/model_card.json").read_text(encoding="utf-8"))
+    assert card["positives"] == len(pd.read_csv(beside / "left.csv"))
+    with pytest.raises(EmptyLogError, match="both outcomes are needed"):
+        run(log, *where, "--at-least", 8)
+
+
+def test_answers_in_a_file_are_an_outcome(log, beside):
+    run(log, "--survey", "nps", "--promoters", 9, "--surveys", beside / "answers.csv", "--scope", "order",
+        "--customer", "customer_id", "--out", beside / "nps")  # fmt: skip
+
+    card = json.loads((beside / "nps/model_card.json").read_text(encoding="utf-8"))
+    answers = pd.read_csv(beside / "answers.csv")
+    assert (card["labelled"], card["positives"]) == (250, (answers["value"] == 9).sum())
+    assert card["left_out"]["no_answer"] == 50
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("customer_id,type\nc1,left\n", "column 'time' is missing"),
+        ("customer_id,type,time\nc1,left,yesterday\n", "1 values of 'time' are no times"),
+        (None, "there is no such file"),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_refused_with_what_would_do(content, message, log, tmp_path):
+    if content is not None:
+        (tmp_path / "t.csv").write_text(content)
+
+    with pytest.raises(InputError, match=message):
+        run(
+            log, "--table", "left", "--outcomes", tmp_path / "t.csv", "--landmark", "journey_end", "--horizon", "9 days"
+        )
+    with pytest.raises(UsageError, match="--outcomes FILE goes with --table TYPE"):
+        run(log, "--table", "left", "--landmark", "journey_end", "--horizon", "9 days")
