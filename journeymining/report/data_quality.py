@@ -1,4 +1,4 @@
-"""How good the data is: rows in and out of every step, sources, how customers were stitched, how journeys were cut."""
+"""How good the data is: rows in and out of every step, sources, how journeys were cut."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from journeymining.report.paths import HEAT
 from journeymining.report.provenance import flatten
+from journeymining.report.stitching import stitching_section
 from journeymining.report.tables import data_uri, records, show_table
 from journeymining.report.text_metrics import readable
 
@@ -28,10 +28,7 @@ def quality_chapter(run: Run, language: Language) -> dict[str, Any] | None:
     return {
         "steps": steps,
         "sources": _sources(run.quality.get("ingest") or {}, language),
-        "identity": _identity_facts(identity, language),
-        "kinds": _kinds(identity, language),
-        "sensitivity": _sensitivity(run.sensitivity, language),
-        "overlap": _overlap(identity.get("sources") or [], language),
+        "stitching": stitching_section(identity, run.sensitivity, language),
         "touchpoints": _rules(run.quality.get("touchpoints") or {}, language),
         "gaps": _gaps(run, language),
         "journeys": _facts(run.quality.get("journeys") or {}, language) + _facts(ties, language),
@@ -86,92 +83,6 @@ def _sources(ingest: dict[str, Any], language: Language) -> Any:
         "why": (language.say("why"), "text"),
     }  # fmt: skip
     return show_table(pd.DataFrame(rows), columns, language, name="sources.csv")
-
-
-def _identity_facts(identity: dict[str, Any], language: Language) -> list[tuple[str, str, str]]:
-    """Return value, name and coverage of the figures that say how sure customers are."""
-    customers, facts = identity.get("customers") or {}, []
-    known, anonymous = identity.get("events_with_account") or {}, identity.get("events_of_anonymous") or {}
-    if customers.get("all") is not None:
-        facts.append((language.count(customers["all"]), language.say("customers stitched"),
-                      language.say("from {n} records", n=language.count(identity.get("records")))))  # fmt: skip
-    if known.get("share") is not None:
-        facts.append((language.percent(known["share"]), language.say("of events belong to an account"),
-                      language.say("{n} events", n=language.count(known.get("events")))))  # fmt: skip
-    if anonymous.get("share") is not None:
-        of = language.say(
-            "{n} events of {customers} customers without a name", n=language.count(anonymous.get("events")),
-            customers=language.count(customers.get("anonymous")),
-        )  # fmt: skip
-        facts.append((language.percent(anonymous["share"]), language.say("of events stay anonymous"), of))
-    kinds = (identity.get("kinds") or {}).values()
-    if kinds:
-        found = identity.get("conflicts")
-        conflicts = (
-            sum(found.values()) if isinstance(found, dict) else sum(kind.get("conflicts") or 0 for kind in kinds)
-        )
-        shared = sum(int(kind.get("values_shared") or 0) for kind in kinds)
-        facts.append((language.count(conflicts), language.say("conflicts between identifiers"),
-                      language.say("{n} values shared by several customers, split by time",
-                                   n=language.count(shared))))  # fmt: skip
-    return facts
-
-
-def _kinds(identity: dict[str, Any], language: Language) -> Any:
-    rows = [{"kind": name, **kind} for name, kind in (identity.get("kinds") or {}).items()]
-    if not rows:
-        return None
-    columns = {
-        "kind": (language.say("identifier"), "text"), "values": (language.say("values"), "count"),
-        "uses": (language.say("uses"), "count"), "values_shared": (language.say("shared"), "count"),
-        "uses_joined_back": (language.say("joined back in time"), "count"),
-        "uses_unresolved": (language.say("unresolved"), "count"), "uses_left_out": (language.say("left out"), "count"),
-        "conflicts": (language.say("conflicts"), "count"),
-    }  # fmt: skip
-    return show_table(pd.DataFrame(rows), columns, language, name="identifiers.csv")
-
-
-def _sensitivity(table: pd.DataFrame | None, language: Language) -> dict[str, Any] | None:
-    """Return the headline numbers with all identifiers and without the weakest kind."""
-    if table is None or table.empty:
-        return None
-
-    def write(measure: str, value: float, *, signed: bool = False) -> str:
-        if measure.endswith(("(share)", "rate")):
-            return language.points(value) if signed else language.percent(value)
-        if pd.notna(value) and float(value).is_integer():
-            return language.decimals(value, 0, signed=signed)
-        return language.decimals(value, 3, signed=signed)
-
-    return {
-        "weakest": str(table["weakest"].iloc[0]),
-        "rows": [
-            (
-                readable(row["measure"]),
-                write(row["measure"], row["with_all"]),
-                write(row["measure"], row["without_weakest"]),
-                write(row["measure"], row["difference"], signed=True),
-            )
-            for row in records(table)
-        ],
-    }
-
-
-def _overlap(pairs: list[dict[str, Any]], language: Language) -> dict[str, Any] | None:
-    """Return the matrix of customers of one source who are also known in another."""
-    shares = {(str(pair["first"]), str(pair["second"])): pair for pair in pairs if pair.get("share") is not None}
-    if not shares:
-        return None
-    names = sorted({name for pair in shares for name in pair})
-    cells = {
-        pair: {
-            "share": language.percent(one["share"], digits=0),
-            "strength": round(HEAT * one["share"]),
-            "customers": language.count(one.get("also_second")),
-        }
-        for pair, one in shares.items()
-    }
-    return {"names": names, "rows": [(here, [cells.get((here, there)) for there in names]) for here in names]}
 
 
 def _rules(section: dict[str, Any], language: Language) -> Any:

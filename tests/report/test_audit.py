@@ -79,6 +79,17 @@ def test_the_page_says_what_rests_on_the_weakest_identifier(run_folder):
     assert "Journeys following the design (share) 67.0% 65.5% −1.5" in text
 
 
+def test_the_page_says_how_customers_were_stitched(run_folder):
+    text = words(read(write_report(run_folder)))
+
+    assert "Of the customers of the source on the left" in text
+    assert "app · 25% 20" in text
+    assert "Links by rule and strength 1 row identifier rule strength links phone same value weak 812" in text
+    assert "3-5 399" in text
+    assert "6-20 1" in text
+    assert "phone 5f1d 731 0 phone 77aa 44 41 yes" in text
+
+
 def test_claimed_associations_are_said_with_all_their_numbers(run_folder):
     text = words(read(write_report(run_folder)))
 
