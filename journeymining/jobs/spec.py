@@ -104,6 +104,17 @@ class JobConfig(_Section):
                 raise ValueError(f"compare: '{name}' names the outcome '{one.outcome}', which the job has not.{near}")
         return self
 
+    @field_validator("outcomes")
+    @classmethod
+    def _outcomes_are_in_the_log(cls, outcomes: dict[str, OutcomeConfig]) -> dict[str, OutcomeConfig]:
+        for name, one in outcomes.items():
+            if one.table is not None:
+                raise ValueError(
+                    f"'{name}' is in a table, whose customers have other names than those of a stitched log; let a "
+                    "connector make events of it and write event: instead"
+                )
+        return outcomes
+
     @field_validator("timezone")
     @classmethod
     def _zone_is_known(cls, name: str | None) -> str | None:

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from journeymining.exceptions import EmptyLogError, InputError, UsageError
+from journeymining.jobs.spec import JobConfig
 from journeymining.outcomes.config import OutcomeConfig
 from journeymining.outcomes.journey_frame import journeys_from_events
 from journeymining.outcomes.labels import link, link_outcome, occurrences_in_log
@@ -227,3 +228,41 @@ def test_a_text_that_is_a_number_throughout_is_a_number_and_a_code_is_not():
     assert np.isnan(journeys.numbers["amount"]).sum() == 1
     assert journeys.coded["postcode"].levels == ("0123",)
     assert {"mixed", "flag"} <= set(journeys.coded)
+
+
+@pytest.mark.parametrize(
+    ("name", "section", "wanted"),
+    [
+        ("churn", {"event": "cancel"}, False),
+        ("complaint", {"event": "complain"}, False),
+        ("repurchase", {"event": "order"}, True),
+        ("again", {"event": "order"}, False),
+        ("again", {"event": "order", "wanted": True}, True),
+        ("repurchase", {"event": "order", "wanted": False}, False),
+        ("renewal", {"silence": True}, False),
+        ("nps", {"survey": "nps", "promoters": 9}, True),
+        ("nps", {"survey": "nps", "detractors": 6}, False),
+        ("spend", {"table": "spend", "at_least": 50}, True),
+    ],
+)
+def test_whether_an_outcome_is_good_news_is_said_or_follows_from_its_kind(name, section, wanted):
+    stated = {} if "survey" in section else {"landmark": "journey_end", "horizon": "30 days"}
+
+    config = OutcomeConfig(**section, **stated)
+
+    assert config.is_wanted(name) is wanted
+    assert config.section().get("wanted") == section.get("wanted")
+    with pytest.raises(ValidationError, match="wanted"):
+        OutcomeConfig(**section | {"wanted": "perhaps"}, **stated)
+
+
+def test_a_table_is_no_outcome_of_a_job():
+    job = {
+        "job": "j", "sources": {"crm": {"connector": "salesforce", "path": "x"}}, "journeys": {"by": "customer"},
+        "outcomes": {"renewal": {"table": "renewal", "landmark": "journey_end", "horizon": "30 days"}},
+    }  # fmt: skip
+
+    with pytest.raises(ValidationError, match="let a connector make events of it"):
+        JobConfig.model_validate(job)
+    job["outcomes"]["renewal"] = {"event": "renewed", "landmark": "journey_end", "horizon": "30 days", "wanted": True}
+    assert JobConfig.model_validate(job).outcomes["renewal"].is_wanted("renewal")

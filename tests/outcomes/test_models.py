@@ -37,7 +37,7 @@ from journeymining.outcomes.evaluation import (
 from journeymining.outcomes.importance import grouped_importance
 from journeymining.outcomes.journey_frame import journeys_for_outcomes, journeys_from_events
 from journeymining.outcomes.labelled import link_labels
-from journeymining.outcomes.model_file import read_model, write_model
+from journeymining.outcomes.model_file import CONTENT, read_model, write_model
 from journeymining.outcomes.models import LOGISTIC, features, fit_logistic_model
 from journeymining.outcomes.pattern_encoders import PeakEndEncoder, SequenceEncoder, subsequences
 from journeymining.outcomes.results import outcomes, write
@@ -368,6 +368,24 @@ def test_a_file_that_is_no_model_is_refused(tmp_path):
 
     with pytest.raises(InputError, match="no model file"):
         read_model(tmp_path / "model.skops")
+
+
+def test_a_model_file_that_holds_a_foreign_type_is_refused_and_never_run(result, tmp_path):
+    import skops.io
+
+    content = {name: getattr(result.models[0], name) for name in CONTENT}
+    skops.io.dump(content | {"chosen": PoisonedNumber()}, tmp_path / "model.skops")
+
+    with pytest.raises(InputError, match=r"types that are not trusted: .*PoisonedNumber"):
+        read_model(tmp_path / "model.skops")
+    assert not PoisonedNumber.woken
+
+
+class PoisonedNumber:
+    woken = False
+
+    def __setstate__(self, state):
+        PoisonedNumber.woken = True
 
 
 def test_what_a_model_does_not_use_has_no_importance():
