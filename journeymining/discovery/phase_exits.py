@@ -106,7 +106,7 @@ def exit_curves(seconds: NDArray[np.float64], how: NDArray[np.int64], journeys: 
     fates = float(journeys[how != OPEN].sum())
     table = {"time": moments, "at_risk": at_risk, "exits": moved, "ends": ended}
     shares = {"still": still, "moved_on": np.cumsum(before * moved / at_risk)}
-    shares["ended"] = np.maximum(1 - still - shares["moved_on"], 0)
+    shares["ended"] = np.cumsum(before * ended / at_risk)
     variances = {
         # Who is still there is who did not leave: as the incidence of leaving in any way.
         "still": _variance(left, left, at_risk, before),

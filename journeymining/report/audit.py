@@ -160,6 +160,6 @@ def _models(run: Run, language: Language) -> Any:
         "journeys": (language.say("journeys measured"), "count"),
         "reason": (language.say("not known because"), "text"),
     }
-    if "reason" in run.process_models and not run.process_models["reason"].fillna("").astype(str).any():
+    if not run.process_models["reason"].any():
         del columns["reason"]
     return show_table(run.process_models, columns, language, file=run.folder / "process_models.csv")

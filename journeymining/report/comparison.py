@@ -111,7 +111,7 @@ def _point(point: Touchpoint, row: dict[str, Any], names: list[str], language: L
         moment_of_truth=False,
         deviations={},
         leans=leans,
-        note=language.points(row["difference"]) if leans else language.say("no telling"),
+        note=language.points(row["difference"]) if leans else language.say("not told apart"),
         said=_sentence(readable(point.name), row, names, language),
     )
 
@@ -156,8 +156,9 @@ def _chart(found: Compared, measure: str, language: Language) -> dict[str, Any] 
     rows = table[(table["measure"] == measure) & table["verdict"].isin(LEANS)]
     if rows.empty:
         return None
-    # One line per thing: a move that is also a path of its own says the same twice.
-    rows = rows.drop_duplicates("item")
+    # One line per thing: a touchpoint that is met in one channel only would say the same twice.
+    same = [name for name in ("first", "second", "journeys_first", "journeys_second", "difference") if name in rows]
+    rows = rows.drop_duplicates(same)
     sizes = rows.assign(size=-rows["difference"].abs())
     if measure == "share":
         rows = sizes.sort_values(["size", "analysis", "item"], kind="stable").head(TOP)

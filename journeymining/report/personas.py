@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 TOP = 5
 WHOLE = scale_of([1.0])
+NARROW = scale_of([1.0], steps=2)
 
 
 def personas_chapter(run: Run, language: Language) -> dict[str, Any] | None:
@@ -25,7 +26,7 @@ def personas_chapter(run: Run, language: Language) -> dict[str, Any] | None:
     if summary is None or run.personas is None or run.persona_touchpoints is None:
         return None
     threshold = float(summary.get("stable_from", 0.75))
-    labels = [language.percent(tick, digits=0) for tick in WHOLE.ticks]
+    labels = [language.percent(tick, digits=0) for tick in NARROW.ticks]
     return {
         "sentence": summary["sentence"],
         "ari": language.decimals(summary.get("ari"), 2),
@@ -34,7 +35,7 @@ def personas_chapter(run: Run, language: Language) -> dict[str, Any] | None:
         "threshold": language.decimals(threshold, 2),
         "stability": {
             "rows": [_stability(row, threshold, language) for row in records(run.personas)],
-            "axis": axis(WHOLE, [language.decimals(tick, 1) for tick in WHOLE.ticks]),
+            "axis": axis(WHOLE, [language.decimals(tick, 2) for tick in WHOLE.ticks]),
         },
         "groups": [
             {
@@ -42,11 +43,11 @@ def personas_chapter(run: Run, language: Language) -> dict[str, Any] | None:
                 "stable": row["stands"] == "stable",
                 "path": _typical(run, row),
                 "covers": language.say(
-                    "{journeys}, {share} {interval} of all; {events} events in the median",
+                    "{journeys}, {share} {interval} of all; {events} in the median",
                     journeys=language.many(row["journeys"], "{n} journey", "{n} journeys"),
                     share=language.percent(row["share"]),
                     interval=language.interval(row.get("share_low"), row.get("share_high")),
-                    events=language.count(row.get("median_events")),
+                    events=language.many(row.get("median_events"), "{n} event", "{n} events"),
                 ),
                 "chart": {
                     "rows": [
@@ -54,7 +55,7 @@ def personas_chapter(run: Run, language: Language) -> dict[str, Any] | None:
                         for one in records(run.persona_touchpoints)
                         if one["persona"] == row["persona"]
                     ][:TOP],
-                    "axis": axis(WHOLE, labels),
+                    "axis": axis(NARROW, labels),
                 },
             }
             for row in records(run.personas)
@@ -102,7 +103,7 @@ def _touchpoint(row: dict[str, Any], language: Language) -> dict[str, Any]:
     return {
         "label": readable(row["activity"]),
         "picture": dots(
-            WHOLE,
+            NARROW,
             [(row["share"], None, None, "var(--ink)"), (row["share_elsewhere"], None, None, "var(--neutral)")],
         ),
         "value": language.percent(row["share"]),

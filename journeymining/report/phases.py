@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from journeymining.report.run_files import Run
 
 REACHED = scale_of([1.0])
+UNITS = {86400.0: "days", 3600.0: "hours", 60.0: "min", 1.0: "s"}
 SHOWN = 0.95
 """Share of all that ever leave a phase up to which its curve is drawn; the rest would be a flat line."""
 
@@ -135,8 +136,9 @@ def _plot(curve: pd.DataFrame, title: str, language: Language) -> Markup:
         label = language.percent(tick, digits=0)
         parts.append(tag("text", label, x=left - 6, y=y(tick) + 4, text_anchor="end", class_="tick"))
     for tick in times.ticks:
-        text = language.duration(tick * unit) if tick else "0"
-        anchor = "end" if tick == times.ticks[-1] else "middle"
+        last = tick == times.ticks[-1]
+        text = language.decimals(tick, times.digits(1)) + (f" {language.say(UNITS[unit])}" if last else "")
+        anchor = "end" if last else "middle"
         parts.append(tag("text", text, x=x(tick * unit), y=top + height + 16, text_anchor=anchor, class_="tick"))
     for name, colour, dashes in (("ended", "var(--neutral)", "5 3"), ("moved_on", "var(--good)", None)):
         band = _steps(shown, f"{name}_high", x, y) + _steps(shown, f"{name}_low", x, y)[::-1]
@@ -167,4 +169,4 @@ def _points(corners: list[tuple[float, float]]) -> str:
 
 def _unit(seconds: float) -> float:
     """Return the unit, in seconds, in which ticks are round."""
-    return next((unit for unit in (86400.0, 3600.0, 60.0) if seconds >= 2 * unit), 1.0)
+    return next((unit for unit in UNITS if seconds >= 2 * unit), 1.0)

@@ -54,7 +54,13 @@ COLUMNS = {
         "probability": "float64",
     },
     "conformance_personas.csv": {"persona": TEXT, "journeys": "int64", "following": "int64", "share": "float64"},
-    "conformance_segments.csv": {"segment": TEXT, "period": TEXT, "journeys": "int64", "following": "int64", "fitness": "float64"},
+    "conformance_segments.csv": {
+        "segment": TEXT,
+        "period": TEXT,
+        "journeys": "int64",
+        "following": "int64",
+        "fitness": "float64",
+    },
     "conformance_segment_deviations.csv": {"segment": TEXT, "type": TEXT, "touchpoint": TEXT, "journeys": "int64"},
     "fix_list.csv": {
         "type": TEXT,
@@ -93,7 +99,7 @@ COLUMNS = {
         "share_elsewhere": "float64",
     },
     "gap_sensitivity.csv": {"gap": TEXT, "journeys": "int64", "open": "int64", "share_open": "float64"},
-    "process_models.csv": {"miner": TEXT, "fitness": "float64", "precision": "float64", "simplicity": "float64"},
+    "process_models.csv": {"miner": TEXT, "fitness": "float64", "precision": "float64", "reason": TEXT},
     "outcome_effects.csv": {
         "level": TEXT,
         "pattern": TEXT,
