@@ -83,3 +83,26 @@ def test_the_contact_centre_log_is_discovered_whole(shared_data):
     assert found.tables["touchpoints"]["starts"].sum() == found.coverage["journeys"]
     assert found.variants["journeys"].sum() == found.coverage["journeys"]
     assert found.tables["directly_follows"]["events"].sum() == table.num_rows - found.coverage["journeys"]
+
+
+@pytest.mark.real_data
+@pytest.mark.filterwarnings("ignore")
+def test_unsorted_rows_mislead_pm4py_and_not_us(shared_data):
+    import pm4py
+
+    table = read_event_log(shared_data / "event_logs/running-example.xes")
+    # By activity, as a table of a database may come: the rows of a journey lie apart and in another order.
+    unsorted = table.sort_by([("activity", "ascending"), ("timestamp", "descending")])
+    frame = unsorted.select(["journey_id", "activity", "timestamp"]).to_pandas()
+    columns = {"case_id_key": "journey_id", "activity_key": "activity", "timestamp_key": "timestamp"}
+
+    theirs = pm4py.get_variants(frame, **columns)
+    with prepare(unsorted) as log, prepare(table) as in_order:
+        ours, expected = variants(log), variants(in_order)
+
+    pd.testing.assert_frame_equal(ours, expected)
+    journeys = {journey: [] for journey in frame["journey_id"]}
+    for row in sorted(table.to_pylist(), key=lambda row: (row["timestamp"], row["source_order"])):
+        journeys[row["journey_id"]].append(row["activity"])
+    assert sorted(ours["path"].map(tuple)) == sorted({tuple(path) for path in journeys.values()})
+    assert set(theirs) != set(ours["path"].map(tuple))
