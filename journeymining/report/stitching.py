@@ -41,7 +41,13 @@ def _sizes(identity: dict[str, Any], language: Language) -> Any:
     if not bands:
         return None
     order = [band for band in ("0", "1", "2", "3-5", "6-20", "21-100", "over 100", "largest") if band in bands]
-    rows = [{"size": language.say(band), **{name: part.get(band) for name, part in parts.items()}} for band in order]
+    rows = [
+        {
+            "size": language.say("the largest has" if band == "largest" else band),
+            **{name: part.get(band) for name, part in parts.items()},
+        }
+        for band in order
+    ]
     columns = {
         "size": (language.say("how many"), "text"),
         "records": (language.say("customers with so many records"), "count"),

@@ -38,10 +38,10 @@ LOGIN = "2026-01-02T09:00:00Z,login,app,A,k1\n"
 def built(tmp_path):
     """Build the event log of the job from the lines of its file; return its tables and the identity report."""
 
-    def build(lines):
+    def build(lines, kept_in="events"):
         (tmp_path / "shop.csv").write_text(HEAD + lines, encoding="utf-8")
         (tmp_path / "job.yaml").write_text(JOB, encoding="utf-8")
-        store = Store(tmp_path / "events")
+        store = Store(tmp_path / kept_in)
         manifest = Manifest("shop", "shop")
         builder = Builder(job=read_job(tmp_path / "job.yaml"), store=store, manifest=manifest, key=KEY)
         pull_events(builder)
@@ -66,6 +66,8 @@ def test_a_new_link_re_forms_only_the_journeys_it_touches(built):
         rest = [row for row in before[name] if row["customer_id"] not in touched | earlier]
         assert rest, name
         assert [row for row in now[name] if row["customer_id"] not in touched] == rest, name
+    fresh, *_ = built(FIRST + LOGIN, "fresh")
+    assert all(now[name] == fresh[name] for name in ("customers", "records", "events", "journeys"))
     paid = {row["journey_id"] for row in now["events"] if row["customer_id"] in touched}
     assert len(paid) == 1
     assert first["changes"] is None
