@@ -128,9 +128,38 @@ def inductive_tree(variants: Counter[Path], noise: float) -> Any:
 
     parameters = {"noise_threshold": noise}
     miner = IMFUVCL(parameters) if noise else IMUVCL(parameters)
-    tree = generic.fold(miner.apply(IMDataStructureUVCL(variants), parameters))
+    with _counting_in_one_pass():
+        tree = generic.fold(miner.apply(IMDataStructureUVCL(variants), parameters))
     generic.tree_sort(tree)
     return tree
+
+
+@contextlib.contextmanager
+def _counting_in_one_pass() -> Iterator[None]:
+    """Let the miner count steps by `count_steps`: pm4py goes over all variants once per activity, at every cut."""
+    from pm4py.util.compression import util
+
+    theirs = util.discover_dfg_uvcl
+    util.discover_dfg_uvcl = count_steps
+    try:
+        yield
+    finally:
+        util.discover_dfg_uvcl = theirs
+
+
+def count_steps(variants: Counter[Path]) -> Any:
+    """Return the directly-follows graph of variants with their frequencies, as pm4py's `discover_dfg_uvcl` does."""
+    from pm4py.objects.dfg.obj import DFG
+
+    found = DFG()
+    steps, starts, ends = found.graph, found.start_activities, found.end_activities
+    for path, journeys in variants.items():
+        if path:
+            starts[path[0]] += journeys
+            ends[path[-1]] += journeys
+            for step in pairwise(path):
+                steps[step] += journeys
+    return found
 
 
 def _inductive(variants: Counter[Path], noise: float) -> tuple[Net, Diagram]:

@@ -15,7 +15,7 @@ from lxml import etree
 from journeymining.discovery.model_formats import bpmn_text, dot_text, pnml_text, printable
 from journeymining.discovery.model_quality import measure_quality
 from journeymining.discovery.nets import Diagram, Net, Transition, canonical_order
-from journeymining.discovery.process_models import discover_model
+from journeymining.discovery.process_models import count_steps, discover_model, inductive_tree
 from journeymining.exceptions import EmptyLogError, MissingDependencyError, UsageError
 
 VARIANTS = {
@@ -30,7 +30,7 @@ MINERS = ["inductive", "heuristics", "split"]
 PRINT_MODELS = """
 import json, sys
 import pandas as pd
-from journeymining.discovery.process_models import discover_model
+from journeymining.discovery.process_models import count_steps, discover_model, inductive_tree
 frame = pd.DataFrame(json.loads(sys.stdin.read()))
 for miner in ("inductive", "heuristics", "split"):
     model = discover_model(frame, miner=miner)
@@ -281,3 +281,50 @@ def test_wrong_use_is_told():
         discover_model(frame_of(VARIANTS), noise=2)
     with pytest.raises(EmptyLogError):
         discover_model(frame_of({}))
+
+
+def test_steps_are_counted_as_pm4py_counts_them():
+    from pm4py.util.compression.util import discover_dfg_uvcl
+
+    rng = random.Random(3)
+    for _ in range(20):
+        paths = [tuple(rng.choices("abcd", k=rng.randrange(6))) for _ in range(rng.randrange(12))]
+        variants = Counter({path: rng.randrange(1, 9) for path in paths})
+
+        ours, theirs = count_steps(variants), discover_dfg_uvcl(variants)
+
+        assert dict(ours.graph) == dict(theirs.graph)
+        assert dict(ours.start_activities) == dict(theirs.start_activities)
+        assert dict(ours.end_activities) == dict(theirs.end_activities)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("noise", [0.0, 0.2])
+def test_variants_give_the_tree_that_pm4py_mines_from_events(noise):
+    import pm4py
+
+    rng = random.Random(5)
+    paths = [tuple(rng.choices("abcde", weights=[5, 4, 3, 2, 1], k=rng.randrange(1, 7))) for _ in range(60)]
+    rows = [
+        {
+            "case:concept:name": f"{number:03d}",
+            "concept:name": activity,
+            "time:timestamp": pd.Timestamp(place, unit="s"),
+        }
+        for number, path in enumerate(paths)
+        for place, activity in enumerate(path)
+    ]
+
+    ours = inductive_tree(Counter(paths), noise)
+    theirs = pm4py.discover_process_tree_inductive(pd.DataFrame(rows), noise_threshold=noise)
+
+    assert in_order(ours) == in_order(theirs)
+
+
+def in_order(tree):
+    """Return a process tree as text, the parts of choices and of what is parallel in alphabetical order."""
+    if not tree.children:
+        return str(tree.label)
+    parts = [in_order(child) for child in tree.children]
+    operator = tree.operator.value
+    return f"{operator}({','.join(sorted(parts) if operator in ('X', '+', 'O') else parts)})"
