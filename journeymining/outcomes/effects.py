@@ -35,7 +35,7 @@ COLUMNS = [
     "outcome", "level", "pattern", "n", "rate", "rate_low", "rate_high", "rate_eb",
     "difference", "difference_low", "difference_high", "adjusted", "adjusted_low", "adjusted_high", "p", "q",
     "holdout_n", "holdout_difference", "holdout_low", "holdout_high", "smallest_detectable", "verdict",
-    "e_value", "overlap",
+    "e_value", "overlap", "risk_ratio", "information_gain",
 ]  # fmt: skip
 
 HIGHER, LOWER = "claimed: higher", "claimed: lower"
@@ -91,8 +91,9 @@ def effects(
         over strata of how many other events the journey has), ``q`` (Benjamini-Hochberg over all rows); on the
         held-out side ``holdout_n``, ``holdout_difference``, ``holdout_low``, ``holdout_high``;
         ``smallest_detectable`` (the difference that n would reveal with 80 % power), ``verdict``, ``e_value``,
-        ``overlap``. All intervals are 95 % and widened for customers with several journeys. Smallest p first, ties
-        by level and pattern.
+        ``overlap``; on the training side ``risk_ratio`` (of the rates) and ``information_gain`` (bits of the outcome
+        that knowing of the pattern tells). All intervals are 95 % and widened for customers with several journeys.
+        Smallest p first, ties by level and pattern.
 
         ``verdict`` is *claimed* only if q < .05, the held-out interval excludes 0 on the same side, and so does the
         adjusted one where half of the journeys or more are comparable.
@@ -179,6 +180,21 @@ def stratified_p(
     return float(2 * stats.norm.sf(abs(z)))
 
 
+def information_gain(has: NDArray[np.bool_], label: NDArray[np.int8]) -> float:
+    """Return how many bits of uncertainty about the outcome are gone once it is known who has the pattern.
+
+    Examples
+    --------
+    >>> round(information_gain(np.array([True, True, False, False]), np.array([1, 1, 0, 0])), 3)
+    1.0
+    """
+    parts = [label, label[has], label[~has]]
+    whole, inside, outside = (stats.entropy([part.sum(), len(part) - part.sum()], base=2) if len(part) else 0.0
+                              for part in parts)  # fmt: skip
+    share = float(has.mean())
+    return float(whole - share * inside - (1 - share) * outside)
+
+
 def length_strata(lengths: NDArray[np.int64], edges: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return the stratum of every journey by its number of events."""
     result: NDArray[np.int64] = np.searchsorted(edges, lengths, side="left")
@@ -221,6 +237,8 @@ def _compare(
         "smallest_detectable": smallest_detectable(n1, n0, k0 / n0),
         "e_value": math.nan,
         "overlap": math.nan,
+        "risk_ratio": float((k1 / n1) / (k0 / n0)) if k0 else math.nan,
+        "information_gain": information_gain(has, label),
     }
 
 

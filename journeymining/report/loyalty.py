@@ -23,6 +23,9 @@ MOST_EFFECTS = 16
 # From what is simple to explain to what is particular; the picture shows the simple ones, the table all.
 LEVELS = ("deviation", "channel", "activity", "sequence", "subsequence", "abstract", "variant", "level")
 
+SUPPORT = {"variant": "Exact paths", "abstract": "Paths by phase and channel"}
+"""Levels of variants whose use depends on how many journeys share one, and what they are called."""
+
 # What a model must beat to be worth anything.
 DUMMIES = {
     "prior": "the overall rate for everybody",
@@ -84,6 +87,7 @@ def _outcome(run: Run, outcome: Outcome, language: Language) -> dict[str, Any]:
             for reason, rows in (card.get("left_out") or {}).items()
             if rows
         ],
+        "support": [_support(one, language) for one in card.get("variants") or [] if one["level"] in SUPPORT],
         "effects": _effects(outcome, language, place / "outcome_effects.csv"),
         "fixes": fixes_picture(outcome, language, place / "fix_list.csv"),
         "models": _models(card, language),
@@ -96,6 +100,13 @@ def _outcome(run: Run, outcome: Outcome, language: Language) -> dict[str, Any]:
         "rate": language.percent(card.get("rate")),
         "interval": language.interval(card.get("rate_low"), card.get("rate_high")),
     }
+
+
+def _support(one: dict[str, Any], language: Language) -> str:
+    """Say whether a level of variants is compared, and why."""
+    level = language.say(SUPPORT[one["level"]])
+    used = language.say("compared") if one["used"] else language.say("not compared")
+    return language.say("{level}: {used}, {reason}", level=level, used=used, reason=one["reason"])
 
 
 def _effects(outcome: Outcome, language: Language, file: Path) -> dict[str, Any] | None:

@@ -17,7 +17,9 @@ from journeymining.outcomes.effects import (
     LOWER,
     NOT_CONFIRMED,
     NOT_DISTINGUISHABLE,
+    difference_of,
     effects,
+    information_gain,
     stratified_p,
     verdict,
 )
@@ -222,3 +224,18 @@ def test_effects_by_the_method_of_posthog_are_its_odds_ratios():
     pd.testing.assert_frame_equal(table, posthog_correlation(linked.journeys, linked.label))
     with pytest.raises(UsageError, match="Allowed: held_out, posthog"):
         effects(linked, split, method="amplitude")
+
+
+def test_a_moment_of_truth_of_the_worked_example():
+    has = np.arange(100) < 20
+    label = np.concatenate([np.arange(20) < 16, np.arange(80) < 24]).astype(np.int8)
+
+    assert difference_of(has, label, np.arange(100)) == pytest.approx((0.5, 0.259, 0.649), abs=1e-3)
+    assert information_gain(has, label) == pytest.approx(0.1215, abs=1e-3)
+    assert label[has].mean() / label[~has].mean() == pytest.approx(2.667, abs=1e-3)
+
+
+def test_the_table_holds_risk_ratio_and_information_gain(table):
+    assert table["risk_ratio"].to_numpy() == pytest.approx(table["rate"] / (table["rate"] - table["difference"]))
+    assert ((table["information_gain"] >= 0) & (table["information_gain"] < 1)).all()
+    assert table.sort_values("information_gain", ascending=False)["pattern"].iloc[0] in ("late", "forced switch")

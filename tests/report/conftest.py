@@ -324,6 +324,11 @@ def write_outcomes(folder: Path) -> None:
                 {"predicted": 0.12, "observed": 0.13, "low": 0.08, "high": 0.21, "n": 90},
                 {"predicted": 0.24, "observed": 0.21, "low": 0.14, "high": 0.31, "n": 90},
             ],
+            "variants": [
+                {"level": "variant", "used": False, "reason": "62% of the journeys are a variant of their own kind"},
+                {"level": "abstract", "used": True, "reason": "9 variants with 30 journeys or more cover 88%"},
+                {"level": "pattern", "used": True, "reason": "a pattern is compared if enough journeys have it"},
+            ],
             "importance": [
                 {"group": "deviation late", "importance": 0.041, "spread": 0.006, "columns": 2},
                 {"group": "length and time", "importance": -0.002, "spread": 0.003, "columns": 4},

@@ -62,3 +62,10 @@ def test_a_card_without_them_has_no_such_pictures():
     assert importance_picture({}, english) is None
     assert dependence_picture({}, english) == []
     assert shap_picture({}, english) == []
+
+
+def test_the_page_says_which_level_of_variants_is_compared_and_why(run_folder):
+    page = write_report(run_folder).read_text(encoding="utf-8")
+
+    assert "Exact paths: not compared, 62% of the journeys are a variant of their own kind." in page
+    assert "Paths by phase and channel: compared, 9 variants with 30 journeys or more cover 88%." in page
