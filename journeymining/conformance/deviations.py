@@ -58,7 +58,7 @@ def deviations_of(
     activities : what happened, in order
     labels : label per transition of the model
     anywhere : touchpoints that may happen at any time
-    placed : touchpoints that the flow places
+    placed : touchpoints of the design, on this way or another
     phases : number of the phase per touchpoint
     phase_names : names of the phases
     closed : whether the journey is over, so that stopping early is a dead end

@@ -101,7 +101,7 @@ def path_deviations(
                 path,
                 compared.net.labels,
                 anywhere=design.anywhere,
-                placed=compared.labels,
+                placed={*compared.labels, *design.touchpoints},
                 phases=phases,
                 phase_names=design.phases,
                 closed=paths.stands[number] == COMPLETE,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from journeymining.report.charts import Scale, axis, bar, scale_of
 from journeymining.report.deviations import OUT_OF_PLACE, SHORT, deviation_sentence
+from journeymining.report.groups import groups
 from journeymining.report.journey_map import all_touchpoints, main_order, run_colours
 from journeymining.report.over_time import over_time
 from journeymining.report.tables import records, show_table
@@ -35,6 +36,7 @@ def designed_chapter(run: Run, language: Language) -> dict[str, Any] | None:
         "inside": language.count(inside),
         "pending": (summary.get("journeys") or {}).get("open"),
         "promises": _promises(run, language),
+        "groups": groups(run, language),
         "over_time": over_time(run, language),
         "table": show_table(
             found,
@@ -144,7 +146,8 @@ def _promises(run: Run, language: Language) -> dict[str, Any] | None:
         "rows": [
             {
                 "label": language.say("{touchpoint} {promise}", touchpoint=readable(row["touchpoint"]),
-                                      promise=row["promise"].replace("_", " ")),
+                                      promise=row["promise"].replace("_", " "))
+                + (f" ({readable(row['persona'])})" if row.get("persona") else ""),
                 "picture": bar(scale, row["share_kept"], row.get("share_low"), row.get("share_high")),
                 "value": language.percent(row["share_kept"]),
                 "interval": language.interval(row.get("share_low"), row.get("share_high")),
