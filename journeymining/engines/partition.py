@@ -36,8 +36,9 @@ EVENTS_PER_CHUNK = 1 << 19
 BYTES_PER_WORKER = 400 << 20
 """What a thread needs for a chunk of the log, and later for a bucket, with ids as long as a UUID."""
 
-UNITS = {"": 1, "B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 1000**4}
-UNITS |= {"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40}
+UNITS = {"": 1, "B": 1}
+UNITS |= {f"{letter}{end}": 1000**power for power, letter in enumerate("KMGT", 1) for end in ("", "B")}
+UNITS |= {f"{letter}IB": 1024**power for power, letter in enumerate("KMGT", 1)}
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")

@@ -87,6 +87,20 @@ def test_a_limit_leaves_fewer_threads_then_smaller_parts(many, tmp_path):
         shuffle("much")
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("4GB", 4 * 10**9), ("1.5 gb", 15 * 10**8), ("2G", 2 * 10**9), ("512MiB", 1 << 29), ("100000", 100_000)],
+)
+def test_limits_have_the_usual_units(text, expected):
+    assert partition.bytes_of(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "GB", "4XB", "-4GB", "0GB", "4 GB more"])
+def test_what_is_no_limit_is_refused(text):
+    with pytest.raises(UsageError, match="A number with a unit is needed, such as 4GB"):
+        partition.bytes_of(text)
+
+
 def test_it_is_told_how_far_the_preparation_is(many):
     told = []
 
