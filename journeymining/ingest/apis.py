@@ -91,7 +91,7 @@ class Api:
         seen: set[str] = set()
         while where is not None:
             seen.add(where)
-            answer, headers = self._get(*paged.request(where))
+            answer, headers = self._get(*paged.request(where), form=paged.config.form)
             records = paged.records(answer, where)
             after = paged.next(where, answer, headers, len(records))
             if after in seen:
@@ -101,9 +101,11 @@ class Api:
             yield paged.page(records, after)
             where = after
 
-    def _get(self, method: str, where: str, body: Any) -> tuple[Any, Any]:
+    def _get(self, method: str, where: str, body: Any, *, form: bool) -> tuple[Any, Any]:
         errors = self._urllib3.exceptions
-        sent = {} if body is None else {"json": body}
+        sent: dict[str, Any] = {} if body is None else {"json": body}
+        if body is not None and form:
+            sent = {"fields": {name: str(value) for name, value in body.items()}, "encode_multipart": False}
         try:
             response = self._request(method, where, headers=self._headers(), **sent)
             if response.status == 401 and self._config.auth.oauth2 and self._token:

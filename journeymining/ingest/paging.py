@@ -51,7 +51,7 @@ class Paged:
     @property
     def settings(self) -> list[Any]:
         """What decides which records there are, without secrets."""
-        names = {"body", "records", "parameters", "page", "since", "cursor"}
+        names = {"body", "form", "records", "parameters", "page", "since", "cursor"}
         told = self.config.model_dump(include=names, mode="json")
         return [urlsplit(self.url).hostname, urlsplit(self.url).path, self.path, told]
 

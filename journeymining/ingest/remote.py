@@ -100,6 +100,8 @@ class Answers(Cursor):
     body: dict[str, Any] | None = None
     """What is asked for, of an API that is asked by POST: the parameters of the page and of ``since`` are then places
     in it, such as ``paging.pageNumber``."""
+    form: bool = False
+    """Whether the body is sent as a form, rather than as JSON."""
     records: str | None = None
     """Place of the list of records in the answer (``results``); without it the answer is the list, and with ``.`` it is
     one record."""

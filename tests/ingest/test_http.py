@@ -44,6 +44,8 @@ class Service:
     def answer(self, handler):
         parts = urlsplit(handler.path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        if handler.command == "POST" and "form" in handler.headers.get("Content-Type", ""):
+            query |= {name: values[0] for name, values in parse_qs(handler.body).items()}
         self.requests.append((parts.path, query, dict(handler.headers)))
         if parts.path == "/token":
             self.requests.append(("body", handler.body, {}))
@@ -138,6 +140,17 @@ def test_trouble_that_passes_changes_nothing(tmp_path, service, base, connector,
     service.trouble = {0: [trouble], 14: [trouble, trouble]}
 
     assert pulled(tmp_path, source(connector, base, way)) == list(range(30))
+
+
+def test_a_form_is_posted_with_the_place_of_the_page(tmp_path, service, base, connector):
+    service.trouble = {14: ["cut", 500]}
+    config = source(connector, base, "offset", body={"token_auth": "geheim", "idSite": 1}, form=True)
+
+    assert pulled(tmp_path, config) == list(range(30))
+    sent = [(query["offset"], query["token_auth"], query["idSite"]) for path, query, _ in service.requests]
+    assert [place for place, _, _ in sent] == ["0", "7", "14", "14", "14", "21", "28", "30"]
+    assert {one[1:] for one in sent} == {("geheim", "1")}
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"geheim" in path.read_bytes()]
 
 
 def test_a_page_that_comes_twice_is_counted_once(tmp_path, service, base, connector):
