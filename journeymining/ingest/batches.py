@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from journeymining.exceptions import InputError
-from journeymining.ingest.raw import RawWriter
+from journeymining.ingest.raw import RawWriter, sync
 from journeymining.ingest.readers import FILE, LINE, PROBLEM
 from journeymining.ingest.remote import CURSOR, rank
 from journeymining.ingest.values import identifier, literal
@@ -86,9 +86,11 @@ def pull_batches(puller: Puller, folder: Path, *, full_refresh: bool = False) ->
 
 
 def write_state(folder: Path, state: dict[str, Any]) -> None:
-    """Replace the state of a source's pulls, in one step."""
+    """Replace the state of a source's pulls, in one step; what it names is on the disk before it."""
     with whole_file(folder / STATE, force=True) as file:
         file.write_text(json.dumps({"streams": state}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        sync(file)
+    sync(folder)
 
 
 def tidy(folder: Path, state: dict[str, Any]) -> None:

@@ -55,7 +55,7 @@ Layer = list[str]
 """Columns that one SELECT adds. Each step is a SELECT of its own, so that nothing is computed twice."""
 
 
-def with_instant(query: str, time: Time, text: str, *, zone: str | None, fold: str | None, prefix: str) -> str:
+def with_instant(query: str, time: Time, text: str, *, zone: str | None, fold: str | None, prefix: str = "_t_") -> str:
     """Return a query that adds an instant: ``<prefix>instant``, ``<prefix>rule`` and ``<prefix>exact``.
 
     Parameters

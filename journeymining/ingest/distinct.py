@@ -15,34 +15,31 @@ if TYPE_CHECKING:
 
     import duckdb
 
-BATCH = 50_000
-
 
 def convert_distinct(
     connection: duckdb.DuckDBPyConnection, query: str, convert: Callable[[str], str | None], table: str
 ) -> None:
-    """Fill a table (text, converted) with the distinct texts of a query and what a function makes of them.
+    """Add to a table (text, converted) the distinct texts of a query that it lacks, and what a function makes of them.
 
     Parameters
     ----------
     connection : DuckDBPyConnection
-        Where the query runs and the table is made.
+        Where the query runs and the table is kept, from one portion of records to the next.
     query : str
         SQL whose only column is called ``text``.
     convert : function
         Text in, text or None out. Called once per distinct text.
     table : str
-        Name of the new table.
+        Name of the table; made if it is not there.
     """
-    connection.execute(f"CREATE OR REPLACE TABLE {identifier(table)} (text VARCHAR, converted VARCHAR)")
-    reading = connection.cursor()
-    reader = reading.sql(f"SELECT DISTINCT text FROM ({query}) WHERE text IS NOT NULL").to_arrow_reader(BATCH)
-    for batch in reader or ():
-        texts = batch.column(0).to_pylist()
-        converted = pa.table({"text": batch.column(0), "converted": pa.array(map(convert, texts), pa.string())})
-        connection.register("converted_texts", converted)
-        connection.execute(f"INSERT INTO {identifier(table)} SELECT * FROM converted_texts")
-        connection.unregister("converted_texts")
+    name = identifier(table)
+    connection.execute(f"CREATE TABLE IF NOT EXISTS {name} (text VARCHAR, converted VARCHAR)")
+    new = f"SELECT DISTINCT text FROM ({query}) WHERE text IS NOT NULL"
+    texts = connection.sql(f"SELECT text FROM ({new}) ANTI JOIN {name} USING (text)").to_arrow_table()
+    converted = pa.array(map(convert, texts.column(0).to_pylist()), pa.string())
+    connection.register("converted_texts", texts.append_column("converted", converted))
+    connection.execute(f"INSERT INTO {name} SELECT * FROM converted_texts")
+    connection.unregister("converted_texts")
 
 
 def identifier_hash(kind: str, region: str | None, key: bytes | None) -> Callable[[str], str | None]:

@@ -43,6 +43,8 @@ class Format(Strict):
     """Texts that mean: nothing."""
     pattern: str | None = None
     """Of lines: a regular expression whose named groups are the fields."""
+    shortcut: Literal["combined_log"] | None = None
+    """Of a pattern: a faster way to split the lines that look as usual; see `journeymining.ingest.shortcuts`."""
     separator: str | None = Field(default=None, min_length=1)
     """Of lines: what stands between the fields."""
 
@@ -50,4 +52,6 @@ class Format(Strict):
     def _lines_are_split_somehow(self) -> Format:
         if (self.type == "lines") != ((self.pattern is None) != (self.separator is None)):
             raise ValueError("'type: lines' needs either 'pattern' or 'separator', and other types neither")
+        if self.shortcut and self.pattern is None:
+            raise ValueError("'shortcut' is a faster way beside a 'pattern': there is none")
         return self

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 from journeymining.ingest.clocks import with_instant
 from journeymining.ingest.readers import FILE, LINE, PROBLEM
-from journeymining.ingest.records import column, origin_sql, text_sql, value_sql, when_sql
+from journeymining.ingest.records import Joins, column, origin_sql, text_sql, value_sql, when_sql
 from journeymining.ingest.sources import FILTERS
-from journeymining.ingest.specs import COLUMNS, NUMBERS, Event
+from journeymining.ingest.specs import COLUMNS, NUMBERS, Event, NumberValue
 from journeymining.ingest.values import identifier, literal, number_sql
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from journeymining.ingest.sources import SourceConfig
-    from journeymining.ingest.specs import NumberValue, Stream, Survey, Time, Value
+    from journeymining.ingest.specs import Stream, Survey, Time, Value
 
 SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
 
@@ -73,79 +73,118 @@ def row_id(source: str, stream: str, activity: str) -> str:
     return f"md5(concat_ws(chr(31), {literal(source)}, {literal(stream)}, _key, {activity}))"
 
 
-def events_sql(records: str, source: str, name: str, stream: Stream, config: SourceConfig, zone: str | None) -> str:
-    """Return the query of all candidates of a stream's events.
+IDENTIFIER_COLUMNS = {
+    "source": "VARCHAR",
+    "event_id": "VARCHAR",
+    "kind": "VARCHAR",
+    "value_hash": "VARCHAR",
+    "timestamp": "TIMESTAMPTZ",
+}
+"""Columns of ``identifiers.parquet``."""
 
-    Columns: those of `EVENT_COLUMNS`, ``direction``, ``_file``, ``_line``, ``_rule`` (place of the rule), ``_reason``,
-    ``_undeclared`` (the time needs a zone that nobody declared), ``_lost:<column>`` (a text was there and says
-    nothing) and the texts of the identifiers (``id:<name>``).
+REJECTED_COLUMNS = {
+    "source": "VARCHAR",
+    "stream": "VARCHAR",
+    "reason": "VARCHAR",
+    "file": "VARCHAR",
+    "line": "BIGINT",
+    "record": "VARCHAR",
+}
+"""Columns of ``rejected/<source>.parquet``; ``record`` (the raw record as JSON) is null unless the job asks for it."""
+
+RECORDS, KEYED = "records", "keyed"
+"""The tables that the queries below read: a portion of records, and the same with their ``_key``."""
+
+
+def events_sql(source: str, name: str, stream: Stream, config: SourceConfig, zone: str | None) -> str:
+    """Return the query of all candidates of a stream's events, in the order of their records.
+
+    Columns: those of `EVENT_COLUMNS`, ``direction``, ``_file``, ``_line``, ``_rule`` (place of the rule), ``_out`` (why
+    it is left out), ``_reason``, ``_undeclared`` (the time needs a zone that nobody declared), ``_lost:<column>`` (a
+    text was there and says nothing) and the texts of the identifiers (``id:<name>``). ``source_order`` of a stream with
+    an ``order`` is to come, by ``o:<field>``.
     """
-    kept = _filtered_fields("events", stream, config)
     candidates = " UNION ALL ".join(
-        _candidates(records, place, event, stream, zone, kept) for place, event in enumerate(stream.events)
+        _candidates(place, event, stream, zone, config) for place, event in enumerate(stream.events)
     )
-    order = f"{LINE} * {len(stream.events)} + _rule"
-    if stream.order:
-        fields = ", ".join(f"{number_sql(identifier(f'o:{field}'))} NULLS FIRST" for field in stream.order)
-        order = f"row_number() OVER (PARTITION BY timestamp ORDER BY {fields}, {FILE}, {LINE}, _rule)"
+    order = f"{LINE} * {len(stream.events)} + _rule" if not stream.order else "CAST(NULL AS BIGINT)"
     initiator = (
         "coalesce(initiator, CASE direction WHEN 'inbound' THEN 'customer' WHEN 'outbound' THEN 'organisation' END)"
     )
     resource = "resource" if config.agents != "drop" else "CAST(NULL AS VARCHAR)"
-    return f"""
+    # Candidates of one rule come as their records do; only several have to be brought into one order.
+    ordered = "" if len(stream.events) == 1 and not stream.unfold else f"ORDER BY {ROW_ORDER}"
+    judged = f"""
         SELECT *, {_filters("events", stream, config)} AS _filtered FROM (
             SELECT * REPLACE ({initiator} AS initiator, {resource} AS resource),
                 {row_id(source, name, "coalesce(activity, '')")} AS event_id, {literal(source)} AS source,
                 {literal(name)} AS stream, {order} AS source_order
             FROM ({candidates}))"""
+    return f"SELECT * EXCLUDE (_key, _bot, _filtered), {_OUT} AS _out FROM ({judged}) {ordered}"
 
 
-def _candidates(records: str, place: int, event: Event, stream: Stream, zone: str | None, kept: Sequence[str]) -> str:
+ROW_ORDER = f"{FILE}, {LINE}, timestamp, _rule, _place"
+"""The order of candidates: of equal ones the first counts."""
+
+_OUT = "CASE WHEN _bot THEN 'bot' ELSE _filtered END"
+
+BOTS = "bots"
+"""Table of user agents, converted to a mark where they are a machine's."""
+
+
+def _candidates(place: int, event: Event, stream: Stream, zone: str | None, config: SourceConfig) -> str:
+    joins = Joins(RECORDS)
     texts = {"activity": event.activity} | {name: getattr(event, name) or getattr(stream, name) for name in COLUMNS}
     numbers = {name: getattr(event, name) or getattr(stream, name) for name in NUMBERS}
-    items = [f"{value_sql(rules)} AS {name}" for name, rules in texts.items()]
+    items = [f"{value_sql(rules, joins)} AS {name}" for name, rules in texts.items()]
     items += [f"{_number(rules)} AS {name}" for name, rules in numbers.items()]
-    items += [f"{_lost(rules, name)} AS {identifier(f'_lost:{name}')}" for name, rules in (texts | numbers).items()]
+    items += _lost(texts | numbers)
     items += [f"{column(field)} AS {identifier(f'o:{field}')}" for field in stream.order]
-    items += kept
-    items += [identifier(f"id:{name}") for name in stream.identifiers]
+    items += _filtered_fields("events", stream, config)
+    items += _identifiers(stream, joins)
+    items += _timed(joins, event.time or stream.time, zone)
+    bot = "false"
+    if stream.bots and config.bots == "drop":
+        bot = f"{joins.join(f'SELECT * FROM {BOTS}', text='_agent')}.converted IS NOT NULL"
     required = event.required or stream.required
     missing = "".join(f" WHEN {name} IS NULL THEN {literal(f'{name}: missing')}" for name in required)
-    timed = _timed(
-        f"SELECT * FROM {records} WHERE {PROBLEM} IS NULL AND {when_sql(event.when, event.present)}",
-        event.time or stream.time,
-        zone,
-    )
+    unknown = "WHEN \"_lost:activity\" THEN 'activity: a text the connector does not know'"
     return f"""
         SELECT *, CASE WHEN _key IS NULL THEN 'key: missing'
-            WHEN "_lost:activity" THEN 'activity: a text the connector does not know'
+            {unknown if may_be_lost(event.activity) else ""}
             WHEN activity IS NULL THEN 'activity: missing'
             WHEN time_text IS NULL THEN 'time: missing'
             WHEN timestamp IS NULL THEN 'time: unreadable, without zone or outside 1990-2100'{missing} END AS _reason
-        FROM (SELECT {FILE}, {LINE}, _key, _agent, {place} AS _rule, {", ".join(TIME_COLUMNS)}, {", ".join(items)}
-            FROM ({timed}))"""
+        FROM (SELECT {FILE}, {LINE}, _place, _key, {place} AS _rule, {bot} AS _bot, {", ".join(items)}
+            FROM {joins.sql(KEYED)} WHERE {PROBLEM} IS NULL AND {when_sql(event.when, event.present)})"""
 
 
-def _timed(query: str, time: Time | None, zone: str | None, prefix: str = "") -> str:
-    """Return a query of records with the columns, each with the prefix, of `TIME_COLUMNS`."""
+def _identifiers(stream: Stream, joins: Joins) -> list[str]:
+    return [f"{value_sql(rules, joins)} AS {identifier(f'id:{name}')}" for name, rules in stream.identifiers.items()]
+
+
+def _timed(joins: Joins, time: Time | None, zone: str | None, prefix: str = "") -> list[str]:
+    """Return items of a SELECT named like `TIME_COLUMNS`, after the prefix; every distinct text is read once."""
     names = {name: f"{prefix}{name}" for name in TIME_COLUMNS}
     if time is None:
-        items = ", ".join(f"CAST(NULL AS {kind}) AS {names[name]}" for name, kind in TIME_COLUMNS.items())
-        return f"SELECT *, {items} FROM ({query})"
-    written = origin_sql(time.field, time.join)
-    clock, fold = f"_{prefix}t_", f"_{prefix}t_fold"
-    known = value_sql([time.fold_by]) if time.fold_by else "CAST(NULL AS VARCHAR)"
-    base = f"SELECT *, {written} AS {names['time_text']}, {known} AS {fold} FROM ({query})"
-    read = with_instant(base, time, names["time_text"], zone=zone, fold=fold, prefix=clock)
+        return [f"CAST(NULL AS {kind}) AS {names[name]}" for name, kind in TIME_COLUMNS.items()]
+    texts = {"_text": origin_sql(time.field, time.join)}
+    if time.fold_by:
+        texts["_fold"] = value_sql([time.fold_by])
+    read = with_instant(joins.distinct(**texts), time, "_text", zone=zone, fold="_fold" if time.fold_by else None)
     needs = time.zone == "source" and zone is None and time.form in {"iso", "pattern"}
-    undeclared = f"coalesce({clock}bare AND {clock}wall IS NOT NULL, false)" if needs else "false"
-    there = f"{clock}instant IS NOT NULL"
-    return f"""
-        SELECT * EXCLUDE ({clock}instant, {clock}rule, {clock}exact, {fold}),
-            timezone('UTC', {clock}instant) AS {names["timestamp"]},
-            CASE WHEN {there} THEN {clock}rule END AS {names["time_rule"]},
-            CASE WHEN {there} THEN {clock}exact END AS {names["granularity"]},
-            {undeclared} AS {names["_undeclared"]} FROM ({read})"""
+    undeclared = "coalesce(_t_bare AND _t_wall IS NOT NULL, false)" if needs else "false"
+    there = "_t_instant IS NOT NULL"
+    query = f"""
+        SELECT {", ".join(texts)}, timezone('UTC', _t_instant) AS timestamp, {undeclared} AS _undeclared,
+            CASE WHEN {there} THEN _t_rule END AS time_rule, CASE WHEN {there} THEN _t_exact END AS granularity
+        FROM ({read})"""
+    join = joins.join(query, **texts)
+    return [
+        f"{texts['_text']} AS {names['time_text']}",
+        *(f"{join}.{name} AS {names[name]}" for name in ("timestamp", "time_rule", "granularity")),
+        f"coalesce({join}._undeclared, false) AS {names['_undeclared']}",
+    ]
 
 
 def _number(rules: Sequence[NumberValue]) -> str:
@@ -153,8 +192,21 @@ def _number(rules: Sequence[NumberValue]) -> str:
     return f"coalesce({', '.join(parts)})" if parts else "CAST(NULL AS DOUBLE)"
 
 
-def _lost(rules: Sequence[Value], name: str) -> str:
-    if not rules:
+def may_be_lost(rules: Sequence[Value]) -> bool:
+    """Whether something may be made of a text that is not the text: then it may come to nothing."""
+    return any(
+        rule.path or rule.pair or rule.convert or rule.map is not None or isinstance(rule, NumberValue)
+        for rule in rules
+    )
+
+
+def _lost(rules: Mapping[str, Sequence[Value]]) -> list[str]:
+    """Return items of a SELECT: of every column that may lose one, whether a text was there that says nothing."""
+    return [f"{_says_nothing(some, name)} AS {identifier(f'_lost:{name}')}" for name, some in rules.items()]
+
+
+def _says_nothing(rules: Sequence[Value], name: str) -> str:
+    if not may_be_lost(rules):
         return "false"
     # A map may say that a text means nothing: such a text is not lost.
     meant = [literal(text) for rule in rules for text, becomes in (rule.map or {}).items() if becomes is None]
@@ -188,52 +240,36 @@ def _filters(kind: str, stream: Stream, config: SourceConfig) -> str:
     return f"CASE {' '.join(cases)} END" if cases else "CAST(NULL AS VARCHAR)"
 
 
-def identifiers_sql(candidates: str, kinds: Mapping[str, str]) -> str:
-    """Return a query of the identifiers of candidates, as texts: event_id, timestamp, name, kind, text."""
-    parts = [
-        f"SELECT event_id, source, timestamp, {literal(kind)} AS kind, {identifier(f'id:{name}')} AS text "
-        f"FROM {candidates} WHERE {identifier(f'id:{name}')} IS NOT NULL"
-        for name, kind in kinds.items()
-    ]
-    return " UNION ALL ".join(parts)
-
-
-def record_rows_sql(
-    records: str, source: str, name: str, stream: Stream, config: SourceConfig, zone: str | None
-) -> str:
-    """Return the query of records that carry identifiers but are no events, as candidates."""
-    items = [identifier(f"id:{one}") for one in stream.identifiers] + _filtered_fields("records", stream, config)
-    timed = _timed(f"SELECT * FROM {records} WHERE {PROBLEM} IS NULL", stream.time, zone)
+def record_rows_sql(source: str, name: str, stream: Stream, config: SourceConfig, zone: str | None) -> str:
+    """Return the query of records that carry identifiers but are no events, as candidates; see `events_sql`."""
+    joins = Joins(RECORDS)
+    items = [*_identifiers(stream, joins), *_filtered_fields("records", stream, config)]
+    items += _timed(joins, stream.time, zone)
     return f"""
-        SELECT {row_id(source, name, "''")} AS event_id, {literal(source)} AS source, *,
-            {_filters("records", stream, config)} AS _filtered,
-            CASE WHEN _key IS NULL THEN 'key: missing' END AS _reason
-        FROM (SELECT {FILE}, {LINE}, _key, {literal(name)} AS stream, {", ".join([*items, *TIME_COLUMNS])}
-            FROM ({timed}))"""
+        SELECT {row_id(source, name, "''")} AS event_id, {literal(source)} AS source, * EXCLUDE (_key),
+            {_filters("records", stream, config)} AS _out, CASE WHEN _key IS NULL THEN 'key: missing' END AS _reason
+        FROM (SELECT {FILE}, {LINE}, _place, _key, 0 AS _rule, {literal(name)} AS stream, {", ".join(items)}
+            FROM {joins.sql(KEYED)} WHERE {PROBLEM} IS NULL) ORDER BY {ROW_ORDER}"""
 
 
-def surveys_sql(
-    records: str, source: str, name: str, stream: Stream, survey: Survey, config: SourceConfig, zone: str | None
-) -> str:
-    """Return the query of all candidates of survey answers, with ``_reason`` and ``_filtered`` as in `events_sql`."""
-    texts = {name: getattr(survey, name) for name in ("metric", "direction", "level")}
-    numbers = {name: getattr(survey, name) for name in ("value", "scale_min", "scale_max")}
-    items = [f"{value_sql(rules)} AS {name}" for name, rules in texts.items()]
-    items += [f"{_number(rules)} AS {name}" for name, rules in numbers.items()]
-    items += [f"{_lost(rules, name)} AS {identifier(f'_lost:{name}')}" for name, rules in (texts | numbers).items()]
-    items += [f"{text_sql(survey.value)} AS _answer"]
-    items += [identifier(f"id:{one}") for one in stream.identifiers]
+def surveys_sql(source: str, name: str, stream: Stream, survey: Survey, config: SourceConfig, zone: str | None) -> str:
+    """Return the query of all candidates of survey answers, as in `events_sql`."""
+    joins = Joins(RECORDS)
+    texts = {one: getattr(survey, one) for one in ("metric", "direction", "level")}
+    numbers = {one: getattr(survey, one) for one in ("value", "scale_min", "scale_max")}
+    items = [f"{value_sql(rules, joins)} AS {one}" for one, rules in texts.items()]
+    items += [f"{_number(rules)} AS {one}" for one, rules in numbers.items()]
+    items += _lost(texts | numbers)
+    items += _identifiers(stream, joins)
     items += [f"{literal(name)} AS stream", *_filtered_fields("surveys", stream, config)]
-    times = ("sent_at_", "answered_at_")
-    items += [f"{prefix}{name}" for prefix in times for name in TIME_COLUMNS]
-    timed = f"SELECT * FROM {records} WHERE {PROBLEM} IS NULL AND {when_sql(survey.when, survey.present)}"
-    for prefix in times:
-        timed = _timed(timed, getattr(survey, prefix.removesuffix("_")), zone, prefix)
+    for prefix in ("sent_at_", "answered_at_"):
+        items += _timed(joins, getattr(survey, prefix.removesuffix("_")), zone, prefix)
     unreadable = " OR ".join(
         f"({p}_time_text IS NOT NULL AND {p}_timestamp IS NULL)" for p in ("sent_at", "answered_at")
     )
     # Of these two metrics more is better, whether or not an answer says so.
     direction = "coalesce(direction, CASE WHEN metric IN ('nps', 'csat') THEN 'higher_is_better' END)"
+    lost = {one: f'"_lost:{one}"' if may_be_lost(getattr(survey, one)) else "false" for one in ("direction", "value")}
     judged = f"""
         SELECT {row_id(source, name, "''")} AS survey_id, {row_id(source, name, "''")} AS event_id,
             {literal(source)} AS source, * REPLACE ({direction} AS direction),
@@ -242,12 +278,15 @@ def surveys_sql(
             sent_at__undeclared OR answered_at__undeclared AS _undeclared,
             CASE WHEN _key IS NULL THEN 'key: missing'
             WHEN metric IS NULL THEN 'metric: missing or unknown'
-            WHEN "_lost:direction" THEN 'direction: a text the connector does not know'
+            WHEN {lost["direction"]} THEN 'direction: a text the connector does not know'
             WHEN metric = 'ces' AND direction IS NULL THEN 'direction: missing, and effort is asked both ways'
-            WHEN "_lost:value" THEN 'value: no number'
+            WHEN {lost["value"]} THEN 'value: no number'
             WHEN value IS NOT NULL AND (scale_min IS NULL OR scale_max IS NULL OR scale_min >= scale_max)
                 THEN 'scale: missing or no range'
             WHEN value < scale_min OR value > scale_max THEN 'value: outside its scale'
             WHEN {unreadable} THEN 'time: unreadable, without zone or outside 1990-2100' END AS _reason
-        FROM (SELECT {FILE}, {LINE}, _key, {", ".join(items)} FROM ({timed}))"""
-    return f"SELECT *, {_filters('surveys', stream, config)} AS _filtered FROM ({judged})"
+        FROM (SELECT {FILE}, {LINE}, _place, _key, 0 AS _rule, {", ".join(items)}
+            FROM {joins.sql(KEYED)} WHERE {PROBLEM} IS NULL AND {when_sql(survey.when, survey.present)})"""
+    return f"""
+        SELECT * EXCLUDE (_key), {_filters("surveys", stream, config)} AS _out
+        FROM ({judged}) ORDER BY {ROW_ORDER}"""

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from journeymining.exceptions import InputError, SpecError, UsageError
 from journeymining.ingest.batches import pull_batches, read_state
 from journeymining.ingest.library import SPEC, connector_folder
-from journeymining.ingest.mapping import EVENT_COLUMNS, SURVEY_COLUMNS
+from journeymining.ingest.mapping import EVENT_COLUMNS, IDENTIFIER_COLUMNS, REJECTED_COLUMNS, SURVEY_COLUMNS
+from journeymining.ingest.parts import schema_of
 from journeymining.ingest.pulling import Landed, Telling, TellingWriter, as_pulled, landing_nothing, puller_of
 from journeymining.ingest.readers import land
 from journeymining.ingest.sources import adapt, expected_columns, find_files
@@ -32,25 +33,6 @@ if TYPE_CHECKING:
     from journeymining.ingest.specs import Connector, Stream
 
 logger = logging.getLogger(__name__)
-
-IDENTIFIER_COLUMNS = {
-    "source": "VARCHAR",
-    "event_id": "VARCHAR",
-    "kind": "VARCHAR",
-    "value_hash": "VARCHAR",
-    "timestamp": "TIMESTAMPTZ",
-}
-"""Columns of ``identifiers.parquet``."""
-
-REJECTED_COLUMNS = {
-    "source": "VARCHAR",
-    "stream": "VARCHAR",
-    "reason": "VARCHAR",
-    "file": "VARCHAR",
-    "line": "BIGINT",
-    "record": "VARCHAR",
-}
-"""Columns of ``rejected/<source>.parquet``; ``record`` (the raw record as JSON) is null unless the job asks for it."""
 
 TABLES = {
     "source_events": EVENT_COLUMNS,
@@ -415,19 +397,15 @@ def _write_tables(results: list[IngestResult], out: Path) -> None:
 
 
 def _concatenate(files: list[Path], columns: Mapping[str, str], target: Path) -> None:
-    """Write several Parquet files as one, in their order; no files give an empty table."""
-    import pyarrow as pa
+    """Make one Parquet file of several, in their order; no files give an empty table, a single one is moved."""
     import pyarrow.parquet as pq
 
-    types = {
-        "VARCHAR": pa.string(),
-        "BIGINT": pa.int64(),
-        "DOUBLE": pa.float64(),
-        "TIMESTAMPTZ": pa.timestamp("us", tz="UTC"),
-    }
-    # What is null in no row of one file may be null in another: the schema is ours, not that of the first.
-    schema = pa.schema([(name, types[kind]) for name, kind in columns.items()])
+    if len(files) == 1:
+        files[0].replace(target)
+        return
+    schema = schema_of(columns)
     with pq.ParquetWriter(target, schema, compression="zstd") as writer:
         for file in files:
-            for batch in pq.ParquetFile(file).iter_batches():
-                writer.write_table(pa.Table.from_batches([batch]).cast(schema))
+            opened = pq.ParquetFile(file)
+            for group in range(opened.num_row_groups):
+                writer.write_table(opened.read_row_group(group).cast(schema))

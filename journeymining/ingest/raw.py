@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
@@ -12,6 +15,9 @@ if TYPE_CHECKING:
 
 GROUP = 50_000
 """Rows of a row group. Four hundred files of fifty lines each are one row group, not four hundred files."""
+
+_WHOLE = "line"
+"""Column of records that are kept as a whole: hardly two are equal, so no dictionary is tried."""
 
 
 class RawWriter:
@@ -36,6 +42,10 @@ class RawWriter:
         self.folder, self.rows, self.files = folder, 0, 0
         self._waiting: list[pa.RecordBatch] = []
         self._writer: pq.ParquetWriter | None = None
+        self._path: Path | None = None
+        # Packing goes on while the next records are read.
+        self._packing = ThreadPoolExecutor(max_workers=1)
+        self._packed: Future[None] | None = None
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Add a batch; it is on disk when the writer is closed."""
@@ -50,20 +60,33 @@ class RawWriter:
         table = pa.Table.from_batches(self._waiting)
         if self._writer is None:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._writer = pq.ParquetWriter(self.folder / f"{self.files:05d}.parquet", table.schema, compression="zstd")
+            self._path = self.folder / f"{self.files:05d}.parquet"
+            repeated = [name for name in table.column_names if name != _WHOLE]
+            self._writer = pq.ParquetWriter(self._path, table.schema, compression="zstd", use_dictionary=repeated)
             self.files += 1
-        self._writer.write_table(table)
+        self._wait()
+        self._packed = self._packing.submit(self._writer.write_table, table, row_group_size=GROUP)
         # The schema is needed to tell whether the next batch fits.
         self._waiting = [self._waiting[-1].slice(0, 0)]
 
+    def _wait(self) -> None:
+        if self._packed is not None:
+            self._packed.result()
+            self._packed = None
+
     def finish(self) -> None:
-        """Finish the last file; the writer may be used again."""
+        """Finish the last file, down to the disk; the writer may be used again."""
         if self._waiting:
             self._flush()
         self._waiting = []
-        if self._writer is not None:
+        self._wait()
+        if self._writer is not None and self._path is not None:
             self._writer.close()
             self._writer = None
+            # What names the file comes after it; a machine that stops between must not have kept the name only.
+            sync(self._path)
+            sync(self.folder)
+            sync(self.folder.parent)
 
     def __enter__(self) -> Self:
         """Return the writer."""
@@ -71,7 +94,26 @@ class RawWriter:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         """Finish the last file; where the block raised, what was written is the caller's to remove."""
-        if kind is None:
-            self.finish()
-        elif self._writer is not None:
-            self._writer.close()
+        try:
+            if kind is None:
+                self.finish()
+            else:
+                self._abandon()
+        finally:
+            self._packing.shutdown()
+
+    def _abandon(self) -> None:
+        with suppress(Exception):  # the error that led here is the one to be seen
+            self._wait()
+        if self._writer is not None:
+            with suppress(Exception):
+                self._writer.close()
+
+
+def sync(path: Path) -> None:
+    """Have a file or folder written down to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

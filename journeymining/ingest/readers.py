@@ -6,35 +6,34 @@ known by their first bytes. Bytes that are no text of the encoding become U+FFFD
 
 from __future__ import annotations
 
-import bz2
 import csv
-import gzip
 import io
 import json
 import lzma
 import re
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from journeymining.database import connect
 from journeymining.exceptions import InputError
+from journeymining.ingest.blocks import blocks, fields, line_count, lines, replaced
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from journeymining.ingest.formats import Format
     from journeymining.ingest.raw import RawWriter
     from journeymining.ingest.specs import Stream
 
 BATCH = 50_000
-_MAGIC: dict[bytes, Callable[[Path, str], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
-_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
-
 FILE, LINE, PROBLEM, TEXT = "_file", "_line", "_problem", "line"
 """Columns of every raw table: the file, the line (or row) in it, why the record cannot be read (mostly null); and, of
 files that are read line by line, the line."""
@@ -96,45 +95,42 @@ def _table(columns: dict[str, list[str | None]], lines: list[int], problems: lis
     )
 
 
-@contextmanager
-def _opened(file: Path, encoding: str, newline: str) -> Iterator[io.TextIOWrapper]:
-    """Open a file as text: unpacked, in its encoding or that of its byte order mark."""
-    with file.open("rb") as probe:
-        packed = probe.read(6)
-    opener = next((opener for magic, opener in _MAGIC.items() if packed.startswith(magic)), None)
-    with cast("IO[bytes]", opener(file, "rb") if opener else file.open("rb")) as binary:
-        start = binary.read(3)
-        binary.seek(0)
-        mark = next((name for magic, name in _MARKS.items() if start.startswith(magic)), encoding)
-        try:
-            text = io.TextIOWrapper(binary, encoding=mark, errors="replace", newline=newline)
-        except LookupError:
-            raise InputError(f"{file}: unknown encoding '{encoding}'. Known are utf-8, latin-1, cp1252 ...") from None
-        with text:
-            yield text
+def _columns(columns: list[pa.Array], names: Sequence[str], places: NDArray[np.int64]) -> pa.RecordBatch:
+    numbers, problems = pa.array(places, pa.int64()), pa.nulls(len(places), pa.string())
+    return pa.record_batch([*columns, numbers, problems], names=[*names, LINE, PROBLEM])
 
 
 def _lines(file: Path, format_: Format, landed: Landed) -> Iterator[pa.RecordBatch]:
     # Only \n ends a line of a log: other characters that could are part of what somebody sent.
-    with _opened(file, format_.encoding, "\n") as text:
-        lines: list[str | None] = []
-        numbers: list[int] = []
-        numbered = enumerate(text, start=1)
-        for number, line in _objects(numbered) if format_.type == "json_lines" else numbered:
-            stripped = line.rstrip("\r\n")
-            if not stripped:
-                continue
-            landed.replaced += "\ufffd" in stripped
-            lines.append(stripped)
-            numbers.append(number)
-            if len(lines) == BATCH:
-                landed.records += len(lines)
-                yield _table({TEXT: lines}, numbers, [None] * len(lines))
-                lines, numbers = [], []
-        landed.records += len(lines)
-        yield _table({TEXT: lines}, numbers, [None] * len(lines))
+    before, further = 0, 0
+    for block in blocks(file, format_.encoding):
+        found = lines(block)
+        if format_.type == "json_lines" and (found is None or not _one_object_each(block, found[0])):
+            found = None
+        if found is not None:
+            texts, places = found
+            landed.replaced += replaced(block)
+            landed.records += len(texts)
+            yield _columns([texts], [TEXT], places + before + further + 1)
+        else:
+            split: Iterable[tuple[int, str]] = enumerate(block.decode().split("\n"), start=before + further + 1)
+            numbered = list(_objects(split) if format_.type == "json_lines" else split)
+            further += len(numbered) - len(block.split(b"\n"))
+            rows = [(number, text) for number, line in numbered if (text := line.rstrip("\r\n"))]
+            landed.replaced += sum("\ufffd" in text for _, text in rows)
+            landed.records += len(rows)
+            yield _table({TEXT: [text for _, text in rows]}, [number for number, _ in rows], [None] * len(rows))
+        before += line_count(block)
 
 
+def _one_object_each(block: bytes, texts: pa.StringArray) -> bool:
+    """Whether every line is one JSON object from its first character to its last."""
+    if not (pc.all(pc.starts_with(texts, "{")).as_py() and pc.all(pc.ends_with(texts, "}")).as_py()):
+        return False
+    return _JOINT_IN_LINE.search(block.decode()) is None
+
+
+_JOINT_IN_LINE = re.compile(r"\}[^\S\n]*\{")
 _JOINT = re.compile(r"\}\s*\{")
 
 
@@ -164,13 +160,13 @@ def _objects(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
 
 def _w3c(file: Path, format_: Format, columns: Sequence[str], landed: Landed) -> Iterator[pa.RecordBatch]:
     """Read lines whose fields the latest ``#Fields:`` line names; the line itself is kept, for the other fields."""
-    with _opened(file, format_.encoding, "\n") as text:
-        places: list[int | None] = [None] * len(columns)
-        width = 0
+    places: list[int | None] = [None] * len(columns)
+    width, before = 0, 0
+    for block in blocks(file, format_.encoding):
         rows: list[list[str | None]] = []
         numbers: list[int] = []
         problems: list[str | None] = []
-        for number, line in enumerate(text, start=1):
+        for number, line in enumerate(block.decode().split("\n"), start=before + 1):
             stripped = line.rstrip("\r\n")
             if stripped.startswith("#Fields:"):
                 names = stripped.removeprefix("#Fields:").split()
@@ -183,10 +179,7 @@ def _w3c(file: Path, format_: Format, columns: Sequence[str], landed: Landed) ->
             problems.append(None if fits else "number of fields" if width else "no #Fields line before it")
             rows.append([found[at] if fits and at is not None else None for at in places] + [stripped])
             numbers.append(number)
-            if len(rows) == BATCH:
-                landed.records += len(rows)
-                yield _named([*columns, TEXT], rows, numbers, problems)
-                rows, numbers, problems = [], [], []
+        before += line_count(block)
         landed.records += len(rows)
         yield _named([*columns, TEXT], rows, numbers, problems)
 
@@ -199,39 +192,107 @@ def _named(
 
 
 def _csv(file: Path, format_: Format, columns: Sequence[str], landed: Landed) -> Iterator[pa.RecordBatch]:
-    csv.field_size_limit(1 << 30)
-    with _opened(file, format_.encoding, "") as text:
-        reader = csv.reader(
-            _counted(text, landed),
-            delimiter=format_.delimiter,
-            quotechar=format_.quote,
-            quoting=csv.QUOTE_MINIMAL if format_.quote else csv.QUOTE_NONE,
-            escapechar=format_.escape,
-        )
-        names = _header(file, format_, columns, reader) if format_.header else list(columns)
-        rows: list[list[str]] = []
-        numbers: list[int] = []
+    """Read blocks of simple records as columns, and all others row by row, by the rules of Python's ``csv``."""
+    rows = _Rows(file, format_, landed)
+    names = _header(file, format_, columns, rows.header()) if format_.header else list(columns)
+    while block := rows.block():
+        table = _simple(block, names, format_)
+        if table is None:
+            found = rows.slowly(block)
+            landed.records += len(found)
+            yield _rows(names, [row for _, row in found], [number for number, _ in found], header=format_.header)
+            continue
+        landed.replaced += replaced(block)
+        batch = table[0].combine_chunks()
+        absent = [pa.array([""] * batch.num_rows, pa.string())] * (len(names) - batch.num_columns)
+        taken = [column.combine_chunks() for column in batch.columns]
+        landed.records += batch.num_rows
+        yield _columns([*taken, *absent], names, table[1] + rows.taken(block))
+
+
+def _simple(block: bytes, names: list[str], format_: Format) -> tuple[pa.Table, NDArray[np.int64]] | None:
+    if format_.escape is not None:
+        return None
+    width = len(names)
+    if not format_.header:
+        # Columns at the end that are not configured are simply not there.
+        first = csv.reader(_split(block[: block.find(b"\n") + 1 or None]), **_dialect(format_))
+        width = min(width, len(next(first, [])))
+    return fields(block, names[:width], delimiter=format_.delimiter, quote=format_.quote) if width else None
+
+
+def _dialect(format_: Format) -> dict[str, Any]:
+    return {
+        "delimiter": format_.delimiter,
+        "quotechar": format_.quote,
+        "quoting": csv.QUOTE_MINIMAL if format_.quote else csv.QUOTE_NONE,
+        "escapechar": format_.escape,
+    }
+
+
+class _Rows:
+    """Where a table is read: block by block, or line by line where a record goes on in the next block."""
+
+    def __init__(self, file: Path, format_: Format, landed: Landed) -> None:
+        csv.field_size_limit(1 << 30)
+        self._blocks, self._format, self._landed = blocks(file, format_.encoding), format_, landed
+        self._lines: Iterator[str] = iter(())
+        self._waiting, self._before, self._begun = b"", 0, False
+
+    def header(self) -> list[str]:
+        """Return the first record; what comes after it is the next block."""
+        reader = csv.reader(self._fed(self.block()), **_dialect(self._format))
+        names = next(reader, [])
+        self._before += reader.line_num
+        self._waiting = "".join(self._lines).encode()
+        return names
+
+    def block(self) -> bytes:
+        """Return the next block; nothing at the end."""
+        if self._waiting:
+            block, self._waiting = self._waiting, b""
+            return block
+        return next(self._blocks, b"")
+
+    def taken(self, block: bytes) -> int:
+        """Go on behind a block, and return the number of its first line."""
+        first = self._before + 1
+        self._before += line_count(block)
+        return first
+
+    def slowly(self, block: bytes) -> list[tuple[int, list[str]]]:
+        """Read the records that begin in a block, with the numbers of their last lines."""
+        reader = csv.reader(self._fed(block), **_dialect(self._format))
+        rows = []
+        self._begun = False
         for row in reader:
-            if not row:
-                continue
-            rows.append(row)
-            numbers.append(reader.line_num)
-            if len(rows) == BATCH:
-                landed.records += len(rows)
-                yield _rows(names, rows, numbers, header=format_.header)
-                rows, numbers = [], []
-        landed.records += len(rows)
-        yield _rows(names, rows, numbers, header=format_.header)
+            if row:
+                rows.append((self._before + reader.line_num, row))
+            self._begun = False
+        self._before += reader.line_num
+        return rows
+
+    def _fed(self, block: bytes) -> Iterator[str]:
+        """Yield the lines of a block, and of the next one if a record that has begun is not at its end."""
+        self._lines = _split(block)
+        while True:
+            for line in self._lines:
+                self._begun = True
+                self._landed.replaced += "\ufffd" in line
+                yield line.replace("\0", "\ufffd") if "\0" in line else line
+            following = self.block() if self._begun else b""
+            if not following:
+                return
+            self._lines = _split(following)
 
 
-def _counted(text: Iterable[str], landed: Landed) -> Iterator[str]:
-    for line in text:
-        landed.replaced += "\ufffd" in line
-        yield line.replace("\0", "\ufffd") if "\0" in line else line
+def _split(block: bytes) -> Iterator[str]:
+    r"""Return the lines of a block as tables have them: also ``\r`` alone ends one."""
+    return iter(io.TextIOWrapper(io.BytesIO(block), encoding="utf-8", newline=""))
 
 
-def _header(file: Path, format_: Format, columns: Sequence[str], reader: Iterator[list[str]]) -> list[str]:
-    names = [name.strip() for name in next(reader, [])]
+def _header(file: Path, format_: Format, columns: Sequence[str], header: list[str]) -> list[str]:
+    names = [name.strip() for name in header]
     if not set(names) & set(columns):
         found = ", ".join(names[:8]) or "nothing"
         raise InputError(

@@ -6,14 +6,16 @@ Every field is a column named ``"f:<field>"``, so that no name of a source can b
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from journeymining.ingest.readers import FILE, LINE, PROBLEM, TEXT
+from journeymining.ingest.shortcuts import SHORTCUTS
 from journeymining.ingest.specs import Carry, Collapse, Lookup, Member
 from journeymining.ingest.values import CONVERSIONS, identifier, json_path, literal, number_sql, pair_sql, path_sql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from journeymining.ingest.sources import SourceConfig
     from journeymining.ingest.specs import Stream, Value
@@ -27,9 +29,12 @@ def column(field: str) -> str:
     return identifier(f"f:{field}")
 
 
-def value_sql(rules: Iterable[Value]) -> str:
-    """Return SQL of the first rule that applies and is not empty; NULL for no rules."""
-    parts = [_guarded(rule) for rule in rules]
+def value_sql(rules: Iterable[Value], joins: Joins | None = None) -> str:
+    """Return SQL of the first rule that applies and is not empty; NULL for no rules.
+
+    With ``joins``, what costs much is made once per distinct text, by tables that the query must join.
+    """
+    parts = [_guarded(rule, joins) for rule in rules]
     return parts[0] if len(parts) == 1 else f"coalesce({', '.join(parts)})" if parts else "CAST(NULL AS VARCHAR)"
 
 
@@ -50,8 +55,20 @@ def _when(rule: Value, sql: str) -> str:
     return f"CASE WHEN {when_sql(rule.when)} THEN {sql} END" if rule.when else sql
 
 
-def _guarded(rule: Value) -> str:
+def _guarded(rule: Value, joins: Joins | None) -> str:
     sql = _origin(rule)
+    if joins is not None and _costs_much(rule):
+        return _when(rule, joins.made(sql, lambda text: _made(rule, text)))
+    return _when(rule, _made(rule, sql))
+
+
+def _costs_much(rule: Value) -> bool:
+    cheap = {"trim", "lower", "plus_is_space"}
+    return rule.constant is None and bool(rule.path or rule.pair or rule.map or set(rule.convert) - cheap)
+
+
+def _made(rule: Value, sql: str) -> str:
+    """Return SQL of what a rule makes of a text."""
     if rule.path:
         sql = path_sql(sql, rule.path)
     if rule.pair:
@@ -62,7 +79,46 @@ def _guarded(rule: Value) -> str:
         sql = _mapped(rule, sql)
     if rule.before or rule.after:
         sql = f"({literal(rule.before)} || {sql} || {literal(rule.after)})"
-    return _when(rule, sql)
+    return sql
+
+
+class Joins:
+    """What is made of distinct texts of a table, as tables to join with it.
+
+    Logs repeat themselves: a million requests have some thousand paths, seconds and browsers.
+    """
+
+    def __init__(self, table: str) -> None:
+        self.table = table
+        self._made: dict[tuple[str, ...], str] = {}
+        self._joined: list[str] = []
+
+    def made(self, origin: str, make: Callable[[str], str]) -> str:
+        """Return SQL of what is made of a text of the table (SQL), null where the text is."""
+        key = (origin, make("_text"))
+        if key not in self._made:
+            query = f"SELECT _text, {key[1]} AS _made FROM ({self.distinct(_text=origin)})"
+            name = self.join(query, _text=origin)
+            self._made[key] = f"{name}._made"
+        return self._made[key]
+
+    def distinct(self, **texts: str) -> str:
+        """Return a query of the distinct texts of the table: name -> SQL; the first one is not null."""
+        items = ", ".join(f"{sql} AS {name}" for name, sql in texts.items())
+        return f"SELECT * FROM (SELECT DISTINCT {items} FROM {self.table}) WHERE {next(iter(texts))} IS NOT NULL"
+
+    def join(self, query: str, **texts: str) -> str:
+        """Join a query by its columns that hold texts: name -> SQL; return its name. The first text is not null."""
+        name = f"_j{len(self._joined)}"
+        first, *others = texts.items()
+        on = [f"{name}.{first[0]} = {first[1]}"]
+        on += [f"coalesce({name}.{one}, '') = coalesce({sql}, '')" for one, sql in others]
+        self._joined.append(f" LEFT JOIN ({query}) AS {name} ON {' AND '.join(on)}")
+        return name
+
+    def sql(self, base: str) -> str:
+        """Return what follows FROM: a relation with the columns of the table, and all that is joined to it."""
+        return f"{base} AS _r{''.join(self._joined)}"
 
 
 def _origin(rule: Value) -> str:
@@ -110,25 +166,44 @@ def fields_sql(stream: Stream, raw: str, available: Sequence[str], config: Sourc
         readable = "_parsed IS NOT NULL AND json_type(_parsed) = 'OBJECT'"
     elif format_.pattern is not None:
         names = ", ".join(literal(name) for name in stream.names)
-        parsed = f", regexp_extract({TEXT}, {literal(format_.pattern)}, [{names}]) AS _parsed"
+        found = f"regexp_extract({TEXT}, {literal(format_.pattern)}, [{names}])"
+        if format_.shortcut:
+            raw, found = _short(stream, format_.shortcut, raw, found)
+        parsed = f", {found} AS _parsed"
         # A line that does not match leaves all groups empty.
         readable = " OR ".join(f"_parsed[{literal(name)}] <> ''" for name in stream.names)
     elif format_.separator is not None:
         parsed = f", string_split({TEXT}, {literal(format_.separator)}) AS _parsed"
-    nulls = ", ".join(literal(text) for text in format_.nulls)
     items = []
     for place, name in enumerate(stream.names, start=1):
         if name in config.set:
             items.append(f"{literal(config.set[name])} AS {column(name)}")
             continue
         sql = _field(stream, name, place, config.columns.get(name, name), available)
-        cleared = f"CASE WHEN trim({sql}) NOT IN ({nulls}) THEN {sql} END" if nulls else sql
+        cleared = f"CASE WHEN {_says(sql, format_.nulls)} THEN {sql} END" if format_.nulls else sql
         items.append(f"{cleared} AS {column(name)}")
     unreadable = f"CASE WHEN NOT ({readable}) THEN {literal(_unreadable(stream))} END"
     return (
         f"SELECT {FILE}, {LINE}, coalesce({PROBLEM}, {unreadable}) AS {PROBLEM}, {', '.join(items)} "
         f"FROM {_unfolded(stream, f'(SELECT *{parsed} FROM {raw})')}"
     )
+
+
+def _short(stream: Stream, shortcut: str, raw: str, found: str) -> tuple[str, str]:
+    """Return a table and SQL that splits its lines by a shortcut, or else as found by the pattern."""
+    table, takes, fields = SHORTCUTS[shortcut](TEXT, raw)
+    packed = ", ".join(f"{identifier(name)} := {fields[name]}" for name in stream.names)
+    return table, f"CASE WHEN {takes} THEN struct_pack({packed}) ELSE {found} END"
+
+
+def _says(sql: str, nulls: Sequence[str]) -> str:
+    """Return SQL that is true where a text, without spaces around it, is none of those that mean nothing."""
+    # Most texts begin with a character that none of those begin with, which is cheaper to see than to trim them. Of
+    # such characters (that are no space either) the widest range counts.
+    taken = [ord("!") - 1, *sorted({ord(text[0]) for text in nulls if text and "!" <= text[0] <= "~"}), ord("~") + 1]
+    low, high = max(pairwise(taken), key=lambda pair: pair[1] - pair[0])
+    plain = f"({sql} >= {literal(chr(low + 1))} AND {sql} < chr({high}))"
+    return f"({plain} OR trim({sql}) NOT IN ({', '.join(map(literal, nulls))}))"
 
 
 def _unfolded(stream: Stream, base: str) -> str:
@@ -191,22 +266,13 @@ def _member(stream: Stream, member: Member) -> str:
     return parts[0] if len(parts) == 1 else f"coalesce({', '.join(parts)})"
 
 
-def keyed_sql(stream: Stream, base: str) -> str:
-    """Return a query of records with their ``_key``, null where they have none."""
-    if stream.key != "content":
-        fields = [column(field) for field in stream.key]
-        joined = f"CASE WHEN coalesce({', '.join(fields)}) IS NOT NULL THEN {_joined(fields)} END"
-        return f"SELECT *, {fields[0] if len(fields) == 1 else joined} AS _key FROM ({base})"
-    # Equal lines of one file are different records, equal files are the same records twice. Repeated lines are few:
-    # only they are numbered, so that most records need no window.
-    hashed = f"SELECT *, md5({_joined([column(name) for name in stream.names])}) AS _content FROM ({base})"
-    repeated = f"SELECT {FILE}, _content FROM ({hashed}) GROUP BY ALL HAVING count(*) > 1"
-    number = f"row_number() OVER (PARTITION BY {FILE}, _content ORDER BY {LINE}) AS _number"
-    numbered = f"SELECT {FILE}, {LINE}, {number} FROM ({hashed}) SEMI JOIN ({repeated}) USING ({FILE}, _content)"
-    return (
-        f"SELECT * EXCLUDE (_content, _number), _content || '#' || coalesce(_number, 1) AS _key "
-        f"FROM ({hashed}) LEFT JOIN ({numbered}) USING ({FILE}, {LINE})"
-    )
+def key_sql(stream: Stream) -> str:
+    """Return SQL of the ``_key`` of a record, null where it has none; of ``content``, of its hash, ``_content``."""
+    if stream.key == "content":
+        return f"md5({_joined([column(name) for name in stream.names])}) AS _content"
+    fields = [column(field) for field in stream.key]
+    joined = f"CASE WHEN coalesce({', '.join(fields)}) IS NOT NULL THEN {_joined(fields)} END"
+    return f"{fields[0] if len(fields) == 1 else joined} AS _key"
 
 
 def _joined(fields: Sequence[str]) -> str:
@@ -283,11 +349,13 @@ def collapse_sql(base: str, rule: Collapse, fields: Sequence[str]) -> str:
     )
 
 
-def records_sql(stream: Stream, fields: str, tables: Mapping[str, str]) -> str:
-    """Return the query of a stream's records from the table of its fields.
+def is_plain(stream: Stream) -> bool:
+    """Whether a record is made of nothing but its own raw record."""
+    return not (stream.lookups or stream.carry or stream.collapse)
 
-    Besides the fields: ``_key``, ``_agent`` (the user agent) and, for every identifier, its text as ``"id:<name>"``.
-    """
+
+def joined_sql(stream: Stream, fields: str, tables: Mapping[str, str]) -> str:
+    """Return a query of a stream's fields with those of lookups and groups, from the table of its own fields."""
     base = f"SELECT * FROM {fields}"
     names = list(stream.names)
     if stream.lookups:
@@ -298,9 +366,17 @@ def records_sql(stream: Stream, fields: str, tables: Mapping[str, str]) -> str:
         names += list(stream.carry)
     if stream.collapse:
         base = collapse_sql(base, stream.collapse, names)
-    base = f"SELECT {OURS}, {', '.join(column(name) for name in names)} FROM ({base})"
+    return f"SELECT {OURS}, {', '.join(column(name) for name in names)} FROM ({base})"
+
+
+def records_sql(stream: Stream, base: str) -> str:
+    """Return the query of a stream's records: with derived fields, ``_agent`` (the user agent) and what `key_sql` says.
+
+    Of ``content`` the key is not there yet: it takes a number besides the hash, see `journeymining.ingest.chunks`.
+    """
     for name, rules in stream.values.items():
         base = f"SELECT *, {value_sql(rules)} AS {column(name)} FROM ({base})"
     agent = column(stream.bots) if stream.bots else "CAST(NULL AS VARCHAR)"
-    ids = "".join(f", {value_sql(rules)} AS {identifier(f'id:{name}')}" for name, rules in stream.identifiers.items())
-    return f"SELECT *, {agent} AS _agent{ids} FROM ({keyed_sql(stream, base)})"
+    # Members of one list stand on one line: their place keeps them in order.
+    place = "row_number() OVER ()" if stream.unfold else "0"
+    return f"SELECT *, {agent} AS _agent, {key_sql(stream)}, {place} AS _place FROM ({base})"

@@ -12,6 +12,7 @@ from pathlib import Path
 SMALL = {
     "conformance": ["--journeys", "1000", "--sample", "20", "--budget", "1", "--repeats", "5"],
     "discovery": ["--events", "200000"],
+    "ingest": ["100000", "--rounds", "1"],
     "identity": ["--edges", "200000"],
     "outcomes": ["--journeys", "5000"],
 }

@@ -1,12 +1,15 @@
 """Ingest against DuckDB reading the same file into Parquet with no mapping at all: rows a second, and peak memory.
 
-Run it from the checkout: ``python tests/benchmarks/ingest.py [LINES]`` (default 1,000,000; 10,000,000 needs 5 GB of
-disk). Prints a line per format: our rows a second, DuckDB's, the ratio, and the peak memory of the process that
-ingested. Read the ratios: seconds depend on the machine and on what else it does. Nothing is asserted.
+Run it from the checkout: ``python -m tests.benchmarks.ingest [LINES] [--rounds N]`` (default 1,000,000 lines, 3 rounds;
+10,000,000 need 5 GB of disk). Prints a line per format and round: seconds of the whole pull (landing, mapping,
+identifiers, tables), of the mapping alone and of DuckDB, as wall time and as time of processors, with their ratios, and
+the peak memory of the process that ingested. Read the ratios, of processor time where the machine does other work too.
+Nothing is asserted.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -16,25 +19,40 @@ from pathlib import Path
 BLOCK = 10_000
 
 INGEST = r"""
-import json, re, sys, time
+import json, re, resource, sys, time
 from pathlib import Path
+import duckdb, journeymining.ingest.streams as streams
 from journeymining.ingest.pull import ingest_sources
 from journeymining.ingest.sources import SourceConfig
-begun = time.perf_counter()
+def spent():
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return time.perf_counter(), used.ru_utime + used.ru_stime
+mapping = [0.0, 0.0]
+def timed(*given, **named):
+    begun = spent()
+    counts = map_streams(*given, **named)
+    mapping[:] = [now - before for now, before in zip(spent(), begun)]
+    return counts
+map_streams, streams.map_streams = streams.map_streams, timed
+begun = spent()
 config = {"source": SourceConfig.model_validate(json.loads(sys.argv[1]))}
 quality = ingest_sources(config, timezone="UTC", region="DE", key=b"0123456789abcdef", out=sys.argv[2])
+whole = [now - before for now, before in zip(spent(), begun)]
 peak = int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1])
-print(json.dumps([time.perf_counter() - begun, quality["events"], peak / 1024]))
+print(json.dumps([whole, mapping, quality["events"], peak / 1024]))
 """
 
 PLAIN = """
-import duckdb, sys, time
-begun = time.perf_counter()
+import duckdb, json, resource, sys, time
+def spent():
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return time.perf_counter(), used.ru_utime + used.ru_stime
+begun = spent()
 with duckdb.connect(config={"memory_limit": "600MB", "temp_directory": sys.argv[2] + "/spill"}) as db:
     db.execute("SET enable_progress_bar = false")
     db.execute(f"COPY (SELECT * FROM read_csv('{sys.argv[1]}', all_varchar = true, {sys.argv[3]})) "
                f"TO '{sys.argv[2]}/plain.parquet' (COMPRESSION zstd)")
-print(time.perf_counter() - begun)
+print(json.dumps([now - before for now, before in zip(spent(), begun)]))
 """
 
 
@@ -52,6 +70,16 @@ def table(number: int) -> str:
     return f"{number},{clock},visit,web,/p/{number % 997},c{number % 50_000}@example.org\n"
 
 
+def quoted(number: int) -> str:
+    return ",".join(f'"{field}"' for field in table(number).rstrip("\n").split(",")) + "\n"
+
+
+def different(number: int) -> str:
+    """Return a line of which nearly every field is another: no text comes twice, but for the browser."""
+    line = access_log(number).replace(f"/p/{number % 997} ", f"/p/{number}?q={number * 7} ")
+    return line.replace(f"c{number % 50_000}@", f"c{number}@").replace("203.0.113.", f"10.{number % 199}.7.")
+
+
 CASES = {
     "access log": (
         "access.log",
@@ -67,6 +95,20 @@ CASES = {
         {"connector": "csv"},
         "header = true",
     ),
+    "csv, every field quoted": (
+        "visits.csv",
+        "id,time,activity,channel,topic,email\n",
+        quoted,
+        {"connector": "csv"},
+        "header = true",
+    ),
+    "access log, every path and user once": (
+        "access.log",
+        "",
+        different,
+        {"connector": "access_log", "identifiers": {"user": "email"}},
+        "header = false, columns = {'line': 'VARCHAR'}, delim = '\\x01', quote = ''",
+    ),
 }
 
 
@@ -74,22 +116,35 @@ def answer(*arguments: str) -> str:
     return subprocess.run([sys.executable, "-c", *arguments], capture_output=True, text=True, check=True).stdout
 
 
-def main(lines: int) -> None:
-    for name, (file_name, header, line, source, options) in CASES.items():
+def main(lines: int, rounds: int, cases: list[str]) -> None:
+    for name in cases:
+        file_name, header, line, source, options = CASES[name]
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / file_name
             with file.open("w", encoding="utf-8") as out:
                 out.write(header)
                 for first in range(0, lines, BLOCK):
                     out.write("".join(map(line, range(first, min(first + BLOCK, lines)))))
-            plain = float(answer(PLAIN, str(file), folder, options))
-            given = json.dumps({**source, "path": str(file)})
-            seconds, events, peak = json.loads(answer(INGEST, given, f"{folder}/out"))
-            print(
-                f"{name}: {lines:,} lines, {events:,} events; {lines / seconds:,.0f} rows/s, DuckDB without mapping "
-                f"{lines / plain:,.0f} rows/s ({seconds / plain:.1f} times as long); peak {peak:,.0f} MB"
-            )
+            for _ in range(rounds):
+                plain = json.loads(answer(PLAIN, str(file), folder, options))
+                given = json.dumps({**source, "path": str(file)})
+                whole, mapping, events, peak = json.loads(answer(INGEST, given, f"{folder}/out"))
+                wall, used = (f"{ours / theirs:.1f}" for ours, theirs in zip(whole, plain, strict=True))
+                mapped, mapped_used = (f"{ours / theirs:.1f}" for ours, theirs in zip(mapping, plain, strict=True))
+                print(
+                    f"{name}: {lines:,} lines, {events:,} events, {lines / whole[0]:,.0f} rows/s; "
+                    f"wall {whole[0]:.1f} s, mapping {mapping[0]:.1f} s, DuckDB {plain[0]:.1f} s: "
+                    f"{wall} and {mapped} times; "
+                    f"processors {whole[1]:.1f} s, {mapping[1]:.1f} s, {plain[1]:.1f} s: "
+                    f"{used} and {mapped_used} times; peak {peak:,.0f} MB",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("lines", nargs="?", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--case", action="append", choices=list(CASES), help="default: all")
+    given = parser.parse_args()
+    main(given.lines, given.rounds, given.case or list(CASES))

@@ -1,0 +1,55 @@
+"""Portions are a matter of memory only: of any size, they give the same tables and counts."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow.parquet as pq
+import pytest
+
+from journeymining.ingest import chunks
+from journeymining.ingest.library import SPEC, connector_folder
+from journeymining.ingest.pull import ingest_sources
+from journeymining.ingest.sources import SourceConfig
+from journeymining.ingest.specs import read_connector
+
+
+def tables(connector, out):
+    folder = connector_folder(connector)
+    sample = read_connector(folder / SPEC).sample.model_dump()
+    config = SourceConfig.model_validate({"connector": connector, **sample})
+    ingest_sources({"s": config}, timezone=None, region=None, key=b"0123456789abcdef", out=out, base=folder, threads=1)
+    found = {path.name: pq.read_table(path).to_pylist() for path in sorted(out.glob("*.parquet"))}
+    found["rejected"] = pq.read_table(out / "rejected/s.parquet").to_pylist()
+    rows = {name: sorted(json.dumps(row, default=str) for row in rows) for name, rows in found.items()}
+    return rows, (out / "quality.json").read_text()
+
+
+# Repeated lines, unfolded lists, an order of their own, answers, collapsed legs, linking records, lookups.
+@pytest.mark.parametrize(
+    "connector", ["access_log", "genesys", "ga4", "survey_csv", "asterisk_cdr", "hubspot", "matomo"]
+)
+def test_portions_of_two_records_give_what_one_portion_gives(tmp_path, monkeypatch, connector):
+    whole = tables(connector, tmp_path / "whole")
+    monkeypatch.setattr(chunks, "CHUNK", 2)
+
+    assert tables(connector, tmp_path / "portions") == whole
+
+
+def test_repeated_lines_are_numbered_and_copied_files_left_out_across_portions(tmp_path, monkeypatch):
+    monkeypatch.setattr(chunks, "CHUNK", 2)
+    row = "2026-03-01T10:00:00Z,visit,a@example.org\n"
+    other = row.replace("10:00", "11:00")
+    (tmp_path / "a.csv").write_text("time,activity,email\n" + row * 3 + other + row)
+    (tmp_path / "b.csv").write_text("time,activity,email\n" + row * 2 + other * 2)
+    config = SourceConfig.model_validate({"connector": "csv", "path": "*.csv"})
+
+    quality = ingest_sources(
+        {"s": config}, timezone=None, region=None, key=None, out=tmp_path / "out", base=tmp_path, threads=1
+    )
+
+    # Four equal visits and one other in the first file; of the second only its second other one is new.
+    assert quality["events"] == 6
+    assert quality["sources"]["s"]["streams"]["rows"]["left_out"] == {"duplicate": 3}
+    ids = pq.read_table(tmp_path / "out/source_events.parquet").column("event_id").to_pylist()
+    assert len(set(ids)) == 6
