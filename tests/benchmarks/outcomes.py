@@ -175,16 +175,18 @@ CONTENDERS = {"journeymining": ours, "same features, journeymining": same_by_us,
 
 def measure(name, folder):
     """Run one contender in this process and say on stdout what it took, imports aside."""
-    last = time.perf_counter()
+    last, used = time.perf_counter(), [time.process_time()]
 
     def clock():
         nonlocal last
         now = time.perf_counter()
         passed, last = now - last, now
+        used.append(time.process_time())
         return passed
 
     found = CONTENDERS[name](folder, clock)
-    tell(found | {"peak": peak_megabytes()})
+    # Time of the processors after the first look at the clock: what else the machine does counts less in it.
+    tell(found | {"peak": peak_megabytes(), "encoding": used[-1] - used[-2], "all": used[-1] - used[1]})
 
 
 def compare(journeys, seed):
@@ -209,10 +211,13 @@ def compare(journeys, seed):
     for name, one in list(found.items())[1:]:
         stages = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in one["stages"].items())
         print(f"{name}: {one['journeys']:,} journeys, {one['columns']} columns, {stages}, peak {one['peak']:,.0f} MB")
-    ratios = [other["stages"]["encode"] / own["stages"]["encode"],
-              sum(other["stages"].values()) / sum(own["stages"].values())]  # fmt: skip
-    print(f"Ours takes 1/{ratios[0]:.1f} of pm4py's time to encode, 1/{ratios[1]:.1f} from the data frame on; "
-          f"largest difference between the numbers {apart_by:.1e}")  # fmt: skip
+    for text, ratios in (
+        ("seconds", [other["stages"]["encode"] / own["stages"]["encode"],
+                     sum(other["stages"].values()) / sum(own["stages"].values())]),
+        ("processor time", [other[part] / own[part] for part in ("encoding", "all")]),
+    ):  # fmt: skip
+        print(f"Ours takes 1/{ratios[0]:.1f} of pm4py's {text} to encode, 1/{ratios[1]:.1f} from the data frame on")
+    print(f"Largest difference between the numbers: {apart_by:.1e}")
     if apart_by > 1e-4:
         sys.exit("The two do not agree on the numbers.")
     if whole["peak"] > MOST_MEGABYTES:
