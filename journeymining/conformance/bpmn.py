@@ -154,10 +154,15 @@ def _add_container(reading: _Reading, element: Any, entry: str, leave: str, *, t
     beside = {name: event for event in inside.nodes for name in side_way(inside, event)}
     reading.free |= set(beside.values())
     starts, together = _starts(reading, inside)
+    if not starts and not together:
+        reason = "it has no start event, and every flow node has a flow into it; add a start event"
+        raise reading.refuse(element, reason)
     for name in starts or [""]:
         begun = [f"in_{one}" for one in ([name] if name else []) + together]
         build.transition(f"start_{name or element.get('id')}", None, [entry], begun)
     last = [name for name in inside.nodes if _is_end(inside, name, links)]
+    if not last:
+        raise reading.refuse(element, "it has no end: every flow node leads on; add an end event")
     if not top and len(last) > 1 and _splits(inside):
         raise reading.refuse(element, "a subprocess with parallel ways and several ends cannot be followed")
     for name, node in inside.nodes.items():

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from journeymining.conformance.alignment import BOTH, LOG, MODEL, Alignments, Costs, align, joined, rows_fit
-from journeymining.conformance.reachability import ReachabilityGraph, TooManyStatesError, obligatory, reachability_graph
+from journeymining.conformance.reachability import TooManyStatesError, obligatory, reachability_graph
 from journeymining.conformance.scope import COMPLETE
 from journeymining.conformance.search import search
 from journeymining.engines.engine import Threads
+from journeymining.exceptions import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from journeymining.conformance.design import Design
     from journeymining.conformance.petri import PetriNet
+    from journeymining.conformance.reachability import ReachabilityGraph
     from journeymining.conformance.scope import Codes, Paths
     from journeymining.engines.engine import Engine
     from journeymining.engines.prepared_log import PreparedLog
@@ -91,23 +93,17 @@ def compare(
     }
     # The empty path last: its cost is that of the shortest way through the model.
     todo = [*paths.symbols, np.zeros(0, dtype=np.int32)]
-    graph: ReachabilityGraph | None
     try:
-        graph = reachability_graph(net, limit=state_limit)
-        fits = rows_fit(graph, max(len(one) for one in todo))
-    except TooManyStatesError:
-        graph, fits = None, False
-    if graph is not None and fits:
-        found = align(graph, todo, engine=engine, **shared)
-    else:
-        found = _searched(net, todo, engine, budget=budget, **shared)
+        graph, found = _aligned(net, todo, engine, state_limit, budget, shared)
+    except InputError as error:
+        raise InputError(f"Design '{design.name}': {error}") from None
     alone = np.array([int(costs.log[symbols].sum()) for symbols in paths.symbols], dtype=np.int64)
     shortest = int(found.upper[-1])
     worst = alone + np.where(paths.stands == COMPLETE, shortest, 0)
     must = np.zeros((len(labels), 0), dtype=np.bool_)
-    if graph is not None and fits:
+    if graph is not None:
         must = np.array([obligatory(graph, transition_labels, label) for label in range(len(labels))], dtype=np.bool_)
-    return Compared(net, graph if fits else None, labels, found.first(len(paths.symbols)), costs, worst, shortest, must)
+    return Compared(net, graph, labels, found.first(len(paths.symbols)), costs, worst, shortest, must)
 
 
 def _searched(
@@ -126,6 +122,24 @@ def _search_block(
 ) -> Alignments:
     paths, unfinished = block
     return search(net, paths, unfinished=unfinished, **shared)
+
+
+def _aligned(
+    net: PetriNet,
+    paths: list[NDArray[np.int32]],
+    engine: Engine,
+    state_limit: int,
+    budget: int,
+    shared: dict[str, Any],
+) -> tuple[ReachabilityGraph | None, Alignments]:
+    """Align paths over all states of a model where they can be listed; else without a graph, searching on demand."""
+    try:
+        graph = reachability_graph(net, limit=state_limit)
+    except TooManyStatesError:
+        return None, _searched(net, paths, engine, budget=budget, **shared)
+    if not rows_fit(graph, max(len(one) for one in paths)):
+        return None, _searched(net, paths, engine, budget=budget, **shared)
+    return graph, align(graph, paths, engine=engine, **shared)
 
 
 def _symbols(

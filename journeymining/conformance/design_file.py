@@ -229,6 +229,7 @@ def _design(
     if design.net is None and not rules and not design.promises:
         raise document.error("the design says nothing that can be checked: write a flow, a model, rules or promises.")
     _check_names(document, content, design)
+    _check_promises(document, design)
     return design
 
 
@@ -298,6 +299,24 @@ def _check_names(document: Document, content: _DesignFile, design: Design) -> No
     for where, name, place in mentioned:
         if where == "promise" and design.touchpoints and name not in known:
             raise document.error(_unknown(where, name, design.touchpoints, "touchpoints"), place)
+
+
+def _check_promises(document: Document, design: Design) -> None:
+    """Refuse promises that lead back to where they began: what comes first cannot also come after."""
+    onward: dict[str, set[str]] = {}
+    for number, promise in enumerate(design.promises):
+        ahead, stack = {promise.to}, [promise.to]
+        while stack:
+            new = onward.get(stack.pop(), set()) - ahead
+            ahead |= new
+            stack += new
+        if promise.start in ahead:
+            message = (
+                f"promise {number + 1}: from '{promise.start}' to '{promise.to}' closes a circle of promises, so that "
+                "each would come after the other; leave it out, or turn it around."
+            )
+            raise document.error(message, ("promises", number))
+        onward.setdefault(promise.start, set()).add(promise.to)
 
 
 def _rule(document: Document, number: int, entry: dict[str, Any]) -> Rule:

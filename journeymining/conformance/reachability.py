@@ -54,19 +54,31 @@ def reachability_graph(net: PetriNet, *, limit: int = 100_000) -> ReachabilityGr
     (7, 7)
     """
     if not net.initial.any():
-        raise InputError("The model has no initial marking and not exactly one source place to put one in.")
+        raise InputError(
+            "the model has no initial marking and not exactly one place that nothing leads to: write where a journey "
+            "begins, in PNML as <initialMarking> of a place."
+        )
     if not net.finals:
-        raise InputError("The model has no final marking and not exactly one sink place: where does a journey end?")
+        raise InputError(
+            "the model has no final marking and not exactly one place that leads nowhere: write where a journey ends, "
+            "in PNML as <finalmarkings>."
+        )
     status, place, markings, (source, target, transition) = explore(arcs(net), net.initial.astype(np.uint8), limit)
     if status == UNBOUNDED:
-        raise InputError(f"The model is unbounded: tokens pile up in place '{net.places[place]}' without end.")
+        raise InputError(
+            f"the model is unbounded: tokens pile up in place '{net.places[place]}' without end. Let what puts them "
+            "there happen only once, or let something take them away before it happens again."
+        )
     if status == TOO_LARGE:
-        raise TooManyStatesError(f"The model has more than {limit} states.")
+        raise TooManyStatesError(f"the model has more than {limit} states.")
     final = np.zeros(len(markings), dtype=np.bool_)
     for wanted in net.finals:
         final |= (markings == wanted.astype(np.uint8)).all(axis=1)
     if not final.any():
-        raise InputError("The model is dead: its final marking can never be reached, so no journey could follow it.")
+        raise InputError(
+            "the model is dead: its final marking can never be reached, so no journey could follow it. Look for a step "
+            "that waits for tokens that never come."
+        )
     alive = _reaching(len(markings), source, target, final)
     number = (np.cumsum(alive) - 1).astype(np.int32)
     keep = alive[source] & alive[target]

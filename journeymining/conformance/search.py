@@ -108,6 +108,6 @@ def _any_way(model: tuple[Any, ...], budget: int) -> NDArray[np.int32]:
         *model, free, no_event, nothing, np.zeros(2, dtype=np.int64), unfinished, budget
     )
     if not found[0]:
-        raise InputError(f"The end of the model was not found within {budget} states: it may be dead or unbounded.")
+        raise InputError(f"the end of the model was not found within {budget} states: it may be dead or unbounded.")
     way: NDArray[np.int32] = transition
     return way
