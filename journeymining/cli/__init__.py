@@ -29,6 +29,7 @@ COMMANDS = {
     "report": "Write the audit report of a run again, from its tables.",
     "convert": "Convert an event log between CSV, Parquet, XES and OCEL 2.0.",
     "connectors": "List, show or test the connectors.",
+    "propose": "Propose which accounts may be one person.",
     "erase": "Forget a customer, and prove it.",
     "rotate": "Replace the key of the pseudonyms of a job.",
 }

@@ -10,16 +10,17 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from journeymining.database import connect
 from journeymining.exceptions import InputError, MissingDependencyError, UsageError
+from journeymining.ingest.distinct import identifier_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    import duckdb
+    from pathlib import Path
 
 NEEDED = ("source", "value_hash", "customer_id", "given_name", "family_name", "address", "birth_date")
 
@@ -127,6 +128,49 @@ def propose_links(
     return Proposals(found, report)
 
 
+def known_accounts(table: Path, store: Path, *, key: bytes | None) -> tuple[pa.Table, int]:
+    """Read account records in clear, and give each its pseudonym and its customer in a job.
+
+    Parameters
+    ----------
+    table : path of CSV or Parquet, one row per account record
+        ``source``, ``account``, ``given_name``, ``family_name``, ``address``, ``birth_date``.
+    store : Path
+        The folder of the job's events.
+    key : bytes or None
+        Of the job's pseudonyms; None where it writes identifiers in clear.
+
+    Returns
+    -------
+    records : pa.Table
+        What `propose_links` takes; accounts that the job does not know are left out.
+    unknown : int
+        How many those are.
+
+    Raises
+    ------
+    InputError
+        When the file is not there or no table, or a column is missing.
+    """
+    if not table.is_file():
+        raise InputError(f"{table}: there is no such file.")
+    reader = "read_parquet(?)" if table.suffix.lower() in {".parquet", ".pq"} else "read_csv(?, all_varchar = true)"
+    with connect() as connection:
+        try:
+            rows = connection.sql(f"FROM {reader}", params=[str(table)]).to_arrow_table()
+        except duckdb.Error as error:
+            raise InputError(f"{table}: not a table of accounts ({type(error).__name__}).") from None
+        for column in ("source", "account", *COMPARED, "birth_date"):
+            if column not in rows.column_names:
+                raise InputError.missing_column(column, rows.column_names, where=str(table))
+        hashed = identifier_hash("account", None, key)
+        names = [hashed(text) if text else None for text in rows["account"].cast(pa.string()).to_pylist()]
+        connection.register("given", rows.append_column("value_hash", pa.array(names, pa.string())))
+        customers = str(store / "customers.parquet")
+        known = connection.sql(_KNOWN, params={"customers": customers}).to_arrow_table()
+    return known, rows.num_rows - known.num_rows
+
+
 def _records(accounts: pa.Table) -> pa.Table:
     """Check the records and bring them to the spelling in which they are compared."""
     for column in NEEDED:
@@ -185,6 +229,13 @@ def _probabilities(
     columns = "value_hash_l AS one, value_hash_r AS other, match_probability AS probability"
     return connection.sql(f"SELECT {columns} FROM {pairs.physical_name}").to_arrow_table()
 
+
+_KNOWN = """
+SELECT g.source, g.value_hash, c.customer_id, given_name, family_name, address, birth_date
+FROM given g JOIN (SELECT DISTINCT value_hash, customer_id FROM read_parquet($customers) WHERE kind = 'account') c
+    USING (value_hash)
+ORDER BY g.value_hash
+"""
 
 _PROPOSED = """
 SELECT 'account' AS kind, b.value_hash, a.customer_id, NULL AS valid_from, NULL AS valid_to,

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
+from pyarrow import csv
 
+from journeymining.cli.propose import command
 from journeymining.exceptions import InputError, MissingDependencyError, UsageError
 from journeymining.identity import probabilistic
 from journeymining.identity.probabilistic import PROPOSALS, propose_links
+from journeymining.ingest.keys import pseudonym
 from journeymining.simulation.people import FIRST_NAMES, LAST_NAMES
 
 PEOPLE, IN_BOTH = 900, 300
@@ -107,3 +113,31 @@ def test_what_cannot_be_compared_is_refused(accounts, monkeypatch):
     monkeypatch.setattr(probabilistic.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match="'splink' is not installed"):
         propose_links(accounts)
+
+
+def test_the_command_proposes_by_pseudonym_and_says_what_the_threshold_means(accounts, tmp_path, monkeypatch):
+    pytest.importorskip("splink", reason="Splink is not installed: pip install 'journeymining[splink]'")
+    key = "a key that only tests have"
+    monkeypatch.setenv("JOURNEYMINING_KEY", key)
+    hashed = [pseudonym("account", account, key.encode()) for account in accounts["value_hash"].to_pylist()]
+    known = {"kind": ["account"] * len(hashed), "value_hash": hashed, "customer_id": accounts["customer_id"]}
+    pq.write_table(pa.table(known), tmp_path / "customers.parquet")
+    clear = accounts.drop(["customer_id"]).rename_columns({"value_hash": "account"})
+    stranger = pa.table({name: ["unheard of"] for name in clear.column_names})
+    csv.write_csv(pa.concat_tables([clear, stranger]), tmp_path / "accounts.csv")
+
+    arguments = [str(tmp_path / "accounts.csv"), "--events", str(tmp_path), "--format", "json"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = CliRunner().invoke(command, arguments)
+
+    assert result.exit_code == 0, result.output
+    pairs = {frozenset((row["value_hash"], row["other_value_hash"])) for row in json.loads(result.stdout)}
+    number = {
+        pseudonym("account", f"{system}{i:04}", key.encode()): i for i in range(PEOPLE) for system in ("crm", "shop")
+    }
+    right = [pair for pair in pairs if len({number[one] for one in pair}) == 1]
+    assert len(right) >= 0.95 * IN_BOTH
+    assert f"{len(accounts):,} accounts" in result.stderr
+    assert f"{len(pairs):,} proposed at 0.95 or surer" in result.stderr
+    assert "1 accounts are not among the events" in result.stderr
