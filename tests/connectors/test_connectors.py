@@ -40,6 +40,7 @@ BY_RULE = {
     ("matomo", "log_action", "idaction"): "as above",
     ("matomo", "log_conversion", "idgoal"): "every goal but two is one of the user's own",
     ("matomo", "log_conversion", "idvisit"): "a garbage visit is another visit",
+    ("matomo_live", "visits", "url"): "an action with any URL is a page view",
     ("matomo_live", "visits", "first"): "without it an hour that occurs twice is its first, which the time rule says",
     ("salesforce", "Task", "CompletedDateTime"): "a task that is not completed is dated by its creation",
     ("salesforce", "Task", "TaskSubtype"): "a task of another kind is a task",

@@ -99,6 +99,15 @@ def test_an_nginx_log_is_read_to_the_millisecond(shared_data, tmp_path):
 
 
 @pytest.mark.real_data
+def test_call_records_of_another_template_are_rejected_and_counted(shared_data, tmp_path):
+    # Fifteen columns of the template that FreeSWITCH comes with, and dates that a spreadsheet has written.
+    events, _, streams = read(tmp_path, "freeswitch", shared_data / "calls/freeswitch/Master.csv")
+
+    assert not events
+    assert streams["calls"]["rejected"] == {"record: number of fields": 10}
+
+
+@pytest.mark.real_data
 def test_a_reply_of_genesys_gives_each_segment_once(shared_data, tmp_path):
     reply = json.loads((shared_data / "calls/genesys/conversation_details_query_result.json").read_text())
     lines = "\n".join(json.dumps(conversation) for conversation in reply["conversations"])
