@@ -70,8 +70,8 @@ def result_rows(number: int, work: Callable[[], Any]) -> Iterator[pa.RecordBatch
         outcome = (
             False,
             UsageError(
-                f"An executor of Spark does not see {error.filename or error}: a prepared log that is made or read by "
-                "Spark lies in a folder that this machine and all executors share, under the same path."
+                f"An executor of Spark finds no {error.filename or error}: a prepared log that is made or read by Spark "
+                "lies in a folder that this machine and all executors share, under the same path."
             ),
         )
     data = memoryview(_pickled(outcome))

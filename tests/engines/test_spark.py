@@ -293,7 +293,7 @@ def test_a_folder_that_executors_do_not_see_is_said_so(spark_engine):
     def work(item):
         raise FileNotFoundError(2, "No such file or directory", f"/on/the/driver/{item}")
 
-    with pytest.raises(UsageError, match=r"does not see /on/the/driver/7: .* all executors share"):
+    with pytest.raises(UsageError, match=r"finds no /on/the/driver/7: .* all executors share"):
         spark_engine.map(work, [7])
 
 
