@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 memory_option = click.option(
     "--memory-limit",
     metavar="SIZE",
-    help="What preparing the log may take, such as 4GB; the rest goes to disk. All cores and no limit by default.",
+    help="What preparing the log may take, such as 4GB; the rest goes to disk. Half of the machine's by default.",
 )
 
 

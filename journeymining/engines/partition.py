@@ -101,6 +101,13 @@ def bytes_of(memory_limit: str) -> int:
     return int(float(found[1]) * UNITS[found[2].upper()])
 
 
+def half_of_memory() -> int:
+    """Return half of the memory of this machine in bytes: the limit where none is given."""
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    return 4 * 1000**3
+
+
 def check_columns(schema: pa.Schema, *, where: str) -> None:
     """Refuse a table that is not an event log, saying which column is to be mended."""
     for needed in REQUIRED:
@@ -165,11 +172,10 @@ class Shuffle:
             raise EmptyLogError("The event log has no events: there is nothing to prepare.")
         self.workers = self.threads or os.cpu_count() or 1
         self.chunk = EVENTS_PER_CHUNK
-        if self.memory_limit is not None:
-            limit = bytes_of(self.memory_limit)
-            self.workers = max(1, min(self.workers, limit // BYTES_PER_WORKER - 1))
-            while self.chunk > 1 << 14 and self.chunk * BYTES_PER_WORKER // EVENTS_PER_CHUNK * 2 > limit:
-                self.chunk //= 2
+        limit = half_of_memory() if self.memory_limit is None else bytes_of(self.memory_limit)
+        self.workers = max(1, min(self.workers, limit // BYTES_PER_WORKER - 1))
+        while self.chunk > 1 << 14 and self.chunk * BYTES_PER_WORKER // EVENTS_PER_CHUNK * 2 > limit:
+            self.chunk //= 2
         # Empty series: polars forgets categories that no series has.
         self.values = {name: pl.Series(dtype=pl.Categorical(pl.Categories.random())) for name in CODED}
         self._lock = threading.Lock()

@@ -264,7 +264,7 @@ def prepare(
         With Spark all executors must see it under the same path.
     buckets : int, default about half a million events each
         A power of two, at most 1024.
-    memory_limit : str, default none
+    memory_limit : str, default half of the machine's
         What the preparation may take, such as ``"2GB"``. It holds a part of half a million events per thread, and the
         rest on disk; a limit leaves fewer threads, then smaller parts. Below about 1 GB it cannot be kept.
     threads : int, default all cores

@@ -77,7 +77,9 @@ def test_a_column_that_a_file_lacks_is_empty_there(many, tmp_path):
         assert contents(files) == contents(table)
 
 
-def test_a_limit_leaves_fewer_threads_then_smaller_parts(many, tmp_path):
+def test_a_limit_leaves_fewer_threads_then_smaller_parts(many, tmp_path, monkeypatch):
+    monkeypatch.setattr(partition, "half_of_memory", lambda: 16 * 10**9)
+
     def shuffle(limit):
         return partition.Shuffle(many, tmp_path, memory_limit=limit, threads=8)
 
