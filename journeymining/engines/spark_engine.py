@@ -22,6 +22,11 @@ Result = TypeVar("Result")
 ROW_BYTES = 1 << 24
 """A result goes to the driver in rows of this size: a single cell of Spark holds less than 2 GB."""
 
+NOT_SHARED = (
+    "An executor of Spark finds no {}: a prepared log that is made or read by Spark lies in a folder that this machine "
+    "and all executors share, under the same path."
+)
+
 RESULTS = pa.schema([("number", pa.int64()), ("part", pa.int64()), ("data", pa.binary())])
 RESULTS_OF_SPARK = "number long, part long, data binary"
 
@@ -67,13 +72,7 @@ def result_rows(number: int, work: Callable[[], Any]) -> Iterator[pa.RecordBatch
     except JourneyMiningError as error:
         outcome = (False, error)
     except FileNotFoundError as error:
-        outcome = (
-            False,
-            UsageError(
-                f"An executor of Spark finds no {error.filename or error}: a prepared log that is made or read by Spark "
-                "lies in a folder that this machine and all executors share, under the same path."
-            ),
-        )
+        outcome = (False, UsageError(NOT_SHARED.format(error.filename or error)))
     data = memoryview(_pickled(outcome))
     for part, start in enumerate(range(0, len(data), ROW_BYTES)):
         piece = data[start : start + ROW_BYTES].tobytes()
