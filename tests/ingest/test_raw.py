@@ -17,10 +17,17 @@ def test_records_and_their_folders_are_on_the_disk_before_the_state_names_them(t
         connection.execute("INSERT INTO rows VALUES (1, '2026-03-01T10:00:00Z', 'visit')")
     done = []
     fsync, replace = os.fsync, os.replace
-    monkeypatch.setattr(
-        os, "fsync", lambda handle: (done.append(os.readlink(f"/proc/self/fd/{handle}")), fsync(handle))
-    )
-    monkeypatch.setattr(os, "replace", lambda old, new: (done.append(f"named {new}"), replace(old, new)))
+
+    def synced(handle):
+        done.append(str(Path(f"/proc/self/fd/{handle}").readlink()))
+        fsync(handle)
+
+    def replaced(old, new):
+        done.append(f"named {new}")
+        replace(old, new)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", replaced)
     config = SourceConfig.model_validate({"connector": "csv", "url": "sqlite:///shop.db"})
 
     pull_source("shop", config, raw_dir=tmp_path / "raw", base=tmp_path)
