@@ -210,6 +210,20 @@ def read_salesforce_sales(found):
                 if part == "Accept":
                     columns |= {"resource": row["OwnerId"], "initiator": "organisation"}
                 found.event("MessagingSession", with_offset(row[f"{part}Time"]), ids=ids, **columns)
+    for line, row in found.table("LiveChatTranscript.csv"):
+        ids = [("contact", row["ContactId"] or row["LeadId"]), ("account", row["AccountId"])]
+        ended = {"status": {"Completed": "ok", "Missed": "failed"}.get(row["Status"]), "duration": row["ChatDuration"]}
+        answered = {"initiator": "organisation", "resource": row["OwnerId"]}
+        for part, name, columns in (
+            ("Request", "requested", {"initiator": "customer"}),
+            ("Start", "started", answered),
+            ("End", "ended", ended),
+        ):
+            time = with_offset(row[f"{part}Time"])
+            if time:
+                found.event("LiveChatTranscript", time, ids=ids, activity=f"chat_{name}", channel="chat", **columns)
+            elif row[f"{part}Time"]:
+                found.rejected("LiveChatTranscript", "LiveChatTranscript.csv", line, UNREADABLE)
 
 
 def read_access_log(found):
