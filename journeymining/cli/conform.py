@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from journeymining.conformance.conform import Conformance
     from journeymining.engines.prepared_log import PreparedLog
 
-GATES = ("fitness", "fitting", "log_fitness", "precision", "generalisation", "simplicity", "order_score", "coverage")
+GATES = (
+    "fitness", "fitting", "log_fitness", "move_log_fitness", "move_model_fitness", "precision", "generalisation",
+    "simplicity", "order_score", "coverage",
+)  # fmt: skip
 TABLES = (
     "deviations", "variants", "touchpoints", "phases", "channels", "entries", "rules", "promises", "journeys",
     "periods", "drift", "fixes", "personas", "segments", "segment_deviations",

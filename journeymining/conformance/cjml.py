@@ -14,8 +14,10 @@ def cjml_bytes(design: Design) -> bytes:
     """Return the touchpoints of a design as a planned journey, in the order of its flow.
 
     A touchpoint between two actors is a communication point, one of a single actor an action. CJML has no choices,
-    loops or rules: what may be left out is marked, the rest is not written. The elements follow the published examples
-    of the language; its schema is not public, so the file is not validated.
+    loops or rules: what may be left out is marked, the rest is not written. Names and nesting of the elements are those
+    of the example published with the language, where ``label``, ``phase`` and ``optional`` are added; its schema is not
+    public, so no file can be validated, and none was opened in its own tools. Actors that a touchpoint names and the
+    design does not declare are service providers, but for the customer.
 
     References
     ----------
@@ -27,7 +29,9 @@ def cjml_bytes(design: Design) -> bytes:
     journey = etree.SubElement(root, "plannedJourney")
     etree.SubElement(journey, "journeyID").text = design.name
     actors = etree.SubElement(journey, "actors")
-    for name, role in sorted(design.actors.items()):
+    named = {one for point in design.touchpoints.values() for one in (point.sender, point.receiver) if one is not None}
+    roles = {one: "end_user" if one == "customer" else "provider" for one in named} | design.actors
+    for name, role in sorted(roles.items()):
         kind = "endUser" if role == "end_user" else "serviceProvider"
         etree.SubElement(actors, kind, actorID=name)
     order = steps(design.flow) if design.flow is not None else list(design.touchpoints)

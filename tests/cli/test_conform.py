@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from journeymining.cli import main
 from journeymining.cli.conform import command
 from journeymining.cli.discover import command as discover
 from journeymining.exceptions import GateFailed, JourneyMiningError, UsageError
@@ -202,3 +203,62 @@ def test_the_files_of_discover_and_conform_make_one_report(files):
 
     assert '<section id="map"' in page
     assert '<section id="designed"' in page
+
+
+NET = (
+    "<pnml><net id='n'><place id='p'><initialMarking><text>1</text></initialMarking></place><place id='q'/>"
+    "<transition id='t'><name><text>order</text></name></transition>"
+    "<transition id='u'><name><text>confirm</text></name></transition>{}</net></pnml>"
+)
+END = "<finalmarkings><marking><place idref='p'><text>1</text></place></marking></finalmarkings>"
+
+
+def arcs(*pairs):
+    return "".join(f"<arc id='a{n}' source='{one}' target='{other}'/>" for n, (one, other) in enumerate(pairs))
+
+
+REFUSED = {
+    "unbounded.pnml": (NET.format(arcs("pt", "tp", "tq", "qu") + END), "'unbounded'", "pile up in place 'q'", "Let"),
+    "endless.pnml": (NET.format(arcs("pt", "tq", "qu", "up")), "'endless'", "no final marking", "<finalmarkings>"),
+    "circle.yaml": (
+        "journey: x\nflow: order > confirm\npromises:\n  - {from: order, to: order, within: 1h}\n",
+        "circle.yaml:4:5", "circle of promises", "turn it around",
+    ),
+    "unknown.yaml": (DESIGN.replace("flow: order > confirm", "flow: order > confrim"), "unknown.yaml:4:1", "'confrim'",
+                     "Did you mean 'confirm'?"),
+    "startless.bpmn": (
+        '<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL"><process id="p"><task id="a"/><task id="b"/>'
+        '<sequenceFlow id="f" sourceRef="a" targetRef="b"/><sequenceFlow id="g" sourceRef="b" targetRef="a"/>'
+        "</process></definitions>",
+        "startless.bpmn: process 'p'", "no start event", "add a start event",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_design_that_cannot_be_checked_is_refused_with_place_and_remedy(files, capsys, name):
+    content, *says = REFUSED[name]
+    (files / name).write_text(content)
+
+    with pytest.raises(SystemExit) as ended:
+        main(["conform", str(files / "log.csv"), "--design", str(files / name), "--out", str(files / "out")])
+
+    said = capsys.readouterr().err
+    assert ended.value.code == 1
+    assert said.count("\n") == 1
+    assert said.startswith("Error: ")
+    assert all(one in said for one in says), said
+    assert not (files / "out").exists()
+
+
+def test_a_gate_ends_with_exit_code_3(files, capsys):
+    arguments = ["conform", str(files / "log.csv"), "--design", str(files / "design.yaml")]
+
+    codes = []
+    for gate in ("fitness=0.99", "move_log_fitness=0.1"):
+        with pytest.raises(SystemExit) as ended:
+            main([*arguments, "--fail-under", gate])
+        codes.append(ended.value.code)
+
+    assert codes == [3, 0]
+    assert "at least 0.99 was asked for" in capsys.readouterr().err

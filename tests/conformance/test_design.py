@@ -190,3 +190,27 @@ def test_names_cannot_break_out_of_a_picture(make_design):
 
     assert '"a\\"]; evil"' in dot
     assert "evil" not in dot.replace('"a\\"]; evil"', "")
+
+
+@pytest.mark.parametrize(
+    ("promises", "says"),
+    [
+        ("[a, a]", r"design.yaml:4:5: promise 1: from 'a' to 'a' closes a circle of promises.*leave it out"),
+        ("[a, b] [b, c] [c, a]", r"design.yaml:6:5: promise 3: from 'c' to 'a' closes a circle"),
+    ],
+)
+def test_promises_that_lead_back_are_refused(make_design, promises, says):
+    pairs = [one.strip("[]").split(", ") for one in promises.split("] [")]
+    lines = [f"  - {{from: {one}, to: {other}, within: 1 day}}\n" for one, other in pairs]
+
+    with pytest.raises(SpecError, match=says):
+        make_design(f"journey: x\nflow: a > b > c\npromises:\n{''.join(lines)}")
+
+
+def test_promises_that_meet_again_are_no_circle(make_design):
+    text = "journey: x\nflow: a > b > c\npromises:\n"
+    pairs = (("a", "b"), ("b", "c"), ("a", "c"))
+
+    design = make_design(text + "".join(f"  - {{from: {one}, to: {to}, within: 1 day}}\n" for one, to in pairs))
+
+    assert len(design.promises) == 3

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lxml import etree
 
 from journeymining.conformance.alignment import align, unit_costs
 from journeymining.conformance.bpmn import read_bpmn
 from journeymining.conformance.bpmn_write import bpmn_bytes
+from journeymining.conformance.cjml import cjml_bytes
 from journeymining.conformance.decl import decl_text, implied_rules, read_decl
 from journeymining.conformance.design import Design, Touchpoint, read_design
 from journeymining.conformance.flow import Block, Step, flow_net, parse_flow, steps, write_flow
@@ -306,3 +308,70 @@ def test_weights_are_tokens(tmp_path):
     net = net_file(tmp_path, "p>t t>q*3 q>u*2 u>q", finals=END.format("q"))
 
     assert costs(net, ["abb", "ab", "abbb", "a"]) == [0, 1, 1, 2]
+
+
+PUBLISHED = """<CJML version="2.0"><actualJourney><journeyID/>
+<actors><endUser actorID="a"/><serviceProvider actorID="b"/></actors>
+<touchpoints><actualCommunicationPoint><touchpointID/>
+<initiator><refersTo actorIDref="a"/><initiatorLabel/>
+</initiator><receiver><refersTo actorIDref="b"/><receiverLabel/></receiver><channel><channelName/></channel>
+</actualCommunicationPoint></touchpoints></actualJourney></CJML>"""
+OURS = {"label", "phase", "optional"}
+
+
+def shape(root):
+    """Return the ways from the root to every element and attribute; an actual journey is a planned one."""
+    found = set()
+    for element in root.iter():
+        way = "/".join(one.tag for one in [*reversed(list(element.iterancestors())), element])
+        found |= {way, *(f"{way}@{name}" for name in element.attrib)}
+    return {way.replace("actual", "planned") for way in found}
+
+
+def test_cjml_has_the_shape_of_the_published_example_and_all_that_the_design_says(make_design):
+    design = make_design(
+        "journey: buy\nactors: {customer: end_user, shop: provider}\nphases: [purchase]\n"
+        "touchpoints:\n  order: {from: customer, to: shop, channel: [web, store], phase: purchase}\n"
+        "  mail: {from: shop, to: customer, channel: email}\n  use: {action: customer, optional: true}\n"
+        "flow: order > mail > use\n"
+    )
+
+    root = etree.fromstring(cjml_bytes(design))
+
+    written, published = shape(root), shape(etree.fromstring(PUBLISHED))
+    additions = {way for way in written if way.rpartition("/")[2] in OURS or "plannedAction" in way}
+    assert written - additions == published
+    points = root.findall(".//touchpoints/*")
+    read = [(one.tag, one.findtext("label"), [name.text for name in one.iter("channelName")]) for one in points]
+    assert read == [
+        ("plannedCommunicationPoint", "order", ["web", "store"]),
+        ("plannedCommunicationPoint", "mail", ["email"]),
+        ("plannedAction", "use", []),
+    ]
+    sides = [[(side.getparent().tag, side.get("actorIDref")) for side in one.iter("refersTo")] for one in points]
+    assert sides[:2] == [
+        [("initiator", "customer"), ("receiver", "shop")],
+        [("initiator", "shop"), ("receiver", "customer")],
+    ]
+    assert root.findtext(".//plannedAction/optional") == "true"
+
+
+def test_every_actor_that_cjml_refers_to_is_there(make_design):
+    design = make_design("journey: x\ntouchpoints: {a: {from: customer, to: shop}, b: {from: robot}}\nflow: a > b\n")
+
+    root = etree.fromstring(cjml_bytes(design))
+
+    actors = {one.get("actorID"): one.tag for one in root.find(".//actors")}
+    assert actors == {"customer": "endUser", "shop": "serviceProvider", "robot": "serviceProvider"}
+    assert {one.get("actorIDref") for one in root.iter("refersTo")} == set(actors)
+
+
+def test_a_diagram_without_a_start_or_an_end_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"process 'p': it has no start event.*add a start event"):
+        diagram(tmp_path, "a b", "a>b b>a")
+    with pytest.raises(InputError, match=r"process 'p': it has no end.*add an end event"):
+        diagram(tmp_path, "s:startEvent a b", "s>a a>b b>a")
+
+
+def test_what_nothing_leads_to_begins_a_diagram_without_a_start_event(tmp_path):
+    assert costs(diagram(tmp_path, "a b e:endEvent", "a>b b>e").net, ["ab", "b"]) == [0, 1]
