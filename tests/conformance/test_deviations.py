@@ -6,6 +6,8 @@ import math
 
 import pytest
 
+from journeymining.conformance.design import read_design
+
 BROADBAND = """
 journey: order-broadband
 phases: [purchase, use]
@@ -257,3 +259,50 @@ def test_a_model_too_large_to_list_is_searched(check, said):
     assert searched.journeys["cost"].tolist() == listed.journeys["cost"].tolist()
     assert searched.summary["states"] is None
     assert math.isnan(searched.summary["precision"])
+
+
+def test_costs_per_touchpoint_and_channel_count(check):
+    design = "journey: x\nflow: a > b > c\ncosts: {missing: {b: 3}, unexpected: {call: 0}, channel: {phone: 5}}\n"
+    journeys = {
+        "1": ["a", "c"],
+        "2": ["a", "b", "call", "c"],
+        "3": ["a", "b", {"activity": "visit", "channel": "phone"}, "c"],
+        "4": ["a", "b", {"activity": "visit", "channel": "store"}, "c"],
+    }
+
+    found = check(design, journeys)
+
+    assert found.journeys["cost"].tolist() == [3, 0, 5, 1]
+    # The dearest would be all events alone and the shortest way through the model, 1 + 3 + 1.
+    assert found.journeys["fitness"].tolist() == pytest.approx([1 - 3 / 7, 1, 1 - 5 / 13, 1 - 1 / 9])
+
+
+def test_a_model_that_may_get_stuck_is_held_to_its_ways_to_the_end(check, tmp_path):
+    """After a, b leads to the end, and c to a place that nothing leaves."""
+    arcs = [("p", "a"), ("a", "q"), ("q", "b"), ("b", "end"), ("q", "c"), ("c", "stuck")]
+    names = "".join(f'<transition id="{one}"><name><text>{one}</text></name></transition>' for one in "abc")
+    places = "".join(f'<place id="{one}"/>' for one in ("q", "end", "stuck"))
+    links = "".join(f'<arc id="{n}" source="{one}" target="{to}"/>' for n, (one, to) in enumerate(arcs))
+    file = tmp_path / "stuck.pnml"
+    file.write_text(
+        f"<pnml><net id='n'><place id='p'><initialMarking><text>1</text></initialMarking></place>{places}{names}{links}"
+        "<finalmarkings><marking><place idref='end'/></marking></finalmarkings></net></pnml>"
+    )
+
+    found = check(read_design(file), {"1": ["a", "b"], "2": ["a", "c"]})
+
+    assert found.journeys["cost"].tolist() == [0, 2]
+    assert found.summary["dead_ends_of_model"] == 1
+
+
+def test_where_a_budget_is_spent_the_optimum_lies_between_bounds(check):
+    design = "journey: x\nflow: '{a, b, c, d, e, f} > {g, h, i}'\n"
+    journeys = {"1": list("ihgfedcba"), "2": list("abcdefghi")}
+
+    exact, spent = check(design, journeys), check(design, journeys, state_limit=2, budget=40)
+
+    assert spent.summary["bounded_only"] == 1
+    row, best = (one.variants.set_index("path").loc["i > h > g > f > e > d > c > b > a"] for one in (spent, exact))
+    assert row["cost"] < row["cost_at_most"]
+    assert row["cost"] <= best["cost"] <= row["cost_at_most"]
+    assert best["cost"] == best["cost_at_most"]
