@@ -104,7 +104,7 @@ class Repeats:
         query = f"SELECT {FILE}, {LINE}, _content FROM {RECORDS}"
         rows = source.db.sql(query).to_arrow_table().combine_chunks()
         names = rows.column(FILE).unique().to_pylist()
-        if len(names) > 1 or not ascending(rows.column(LINE)):
+        if len(names) > 1 or not _ascending(rows.column(LINE)):
             rows = rows.sort_by([(FILE, "ascending"), (LINE, "ascending")])
         # Files come one after the other: only those of this portion can go on in the next one.
         self._seen = {name: self._seen.get(name, Seen()) for name in names}
@@ -125,7 +125,7 @@ class Repeats:
         )
 
 
-def ascending(numbers: pa.ChunkedArray) -> bool:
+def _ascending(numbers: pa.ChunkedArray) -> bool:
     """Whether no number is smaller than the one before it."""
     values = numbers.to_numpy()
     return bool((values[1:] >= values[:-1]).all())

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from journeymining.ingest.batches import batches
-from journeymining.ingest.chunks import ascending, portions, raw_files, raw_sql, stored_fields
+from journeymining.ingest.chunks import portions, raw_files, raw_sql, stored_fields
 from journeymining.ingest.clocks import MACROS
 from journeymining.ingest.distinct import agent_hash, bot_mark, convert_distinct, identifier_hash
 from journeymining.ingest.mapping import (
@@ -223,7 +223,7 @@ class _Mapping:
             convert_distinct(source.db, query, convert, self._hashes(name, quoted=False))
         for kind, query in self.kinds.items():
             candidates = source.db.sql(query).to_arrow_table()
-            if not ascending(candidates.column(LINE)) and len(candidates.column(FILE).unique()) == 1:
+            if not _in_order(candidates):
                 candidates = candidates.sort_by([(FILE, "ascending"), (LINE, "ascending")])
             self._judge(kind, candidates)
             self.without[kind] += self._without(candidates)
@@ -413,6 +413,14 @@ class _Mapping:
             path = folder / f"{len(list(folder.iterdir())):03d}-{self.name}.parquet"
             self.parts[table] = PartWriter(path, columns, self.source.writers)
         return self.parts[table]
+
+
+def _in_order(candidates: pa.Table) -> bool:
+    """Whether the lines of a file come one after the other, and one file after the other."""
+    lines = candidates.column(LINE).to_numpy()
+    files = candidates.column(FILE).combine_chunks().dictionary_encode().indices.to_numpy()
+    same = files[1:] == files[:-1]
+    return bool((np.where(same, lines[1:] >= lines[:-1], files[1:] > files[:-1])).all())
 
 
 def _told(texts: pa.ChunkedArray) -> dict[str, int]:
