@@ -98,4 +98,12 @@ def main(arguments: list[str] | None = None) -> None:
         # The reader of our output left (`| head`): what we could say, we said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except Exception as error:
+        # Every library has its own class for it.
+        if "No space left on device" not in str(error):
+            raise
+        click.echo(
+            "Error: no space is left on the disk. What was there before is as it was; make room, run again.", err=True
+        )
+        sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)

@@ -93,3 +93,20 @@ def test_bad_input_ends_in_one_clear_line_and_leaves_nothing_behind(arguments, s
     assert said in last
     assert answer.stdout == ""
     assert {path.name for path in folder.iterdir() if not path.name.startswith(".numba")} == set(FILES)
+
+
+def test_a_full_disk_is_said_in_one_line(monkeypatch, capsys):
+    from journeymining import cli
+
+    def full(**given):
+        raise OSError(28, "Error writing bytes to file. Detail: [errno 28] No space left on device")
+
+    monkeypatch.setattr(cli.cli, "main", full)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["pull", "job.yaml"])
+    assert ended.value.code == 1
+    assert capsys.readouterr().err.startswith("Error: no space is left on the disk.")
+
+    monkeypatch.setattr(cli.cli, "main", lambda **given: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["pull", "job.yaml"])
