@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -39,6 +40,16 @@ SECTION = (
 
 FILES = {"outcomes": "table", "surveys": "survey"}
 """Options that name a file, and the option that says what is read from it."""
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What was found: tables, the first of which is shown, the count of all journeys, and what was asked."""
+
+    tables: dict[str, pd.DataFrame]
+    counts: dict[str, int]
+    settings: dict[str, Any]
+    result: OutcomeResult | None = None
 
 
 class _WithScore(click.Command):
@@ -128,43 +139,52 @@ def command(
     if out is not None:
         refuse_occupied(out, force=force)
     table = read_log(**question)
+    called = name or _name(section)
     if attribution is not None:
-        tables, counts = _attributed(table, attribution), {"events": table.num_rows}
-        settings: dict[str, Any] = {"attribution": attribution}
-        emit(tables["attribution"].head(top), format)
+        answer = _attributed(table, attribution)
     elif survival:
-        name = name or section["event"][0]
-        tables, counts = _until(section, table, name, design, seed)
-        settings = {"survival": name, **_stated(section)}
-        emit(tables["survival"].head(top), format)
+        answer = _until(section, table, called, design, seed)
     elif method == "posthog":
-        name = name or _name(section)
-        tables, counts = _correlated(section, table, name, design, seed)
-        settings = {"posthog": name, **_stated(section)}
-        emit(tables["posthog_correlation"].head(top), format)
+        answer = _correlated(section, table, called, design, seed)
+    elif label_column is not None:
+        answer = _modelled(_labelled(table, label_column, str(positive), name, seed, explain=section["explain"]))
     else:
-        if label_column is not None:
-            result = _labelled(table, label_column, str(positive), name, seed, explain=section["explain"])
-        else:
-            name = name or _name(section)
-            result = _linked(section, table, name, design, seed, files)
-        _show(result, top, format)
-        tables, settings = {}, {"outcome": result.card["outcome"], **result.card["question"]}
-        counts = {key: result.card[key] for key in ("journeys", "labelled", "positives")} | result.card["left_out"]
-    if out is None:
-        return
+        answer = _modelled(_linked(section, table, called, design, seed, files))
+    _show(answer, top, format)
+    if out is not None:
+        _write(answer, out, table, question, inputs=_inputs({"design": design, **files}), seed=seed, force=force)
+
+
+def _modelled(result: OutcomeResult) -> _Answer:
+    card = result.card
+    counts = {key: card[key] for key in ("journeys", "labelled", "positives")} | card["left_out"]
+    settings = {"outcome": card["outcome"], **card["question"]}
+    return _Answer({"effects": result.effects[SHOWN]}, counts, settings, result)
+
+
+def _write(
+    answer: _Answer,
+    out: Path,
+    table: pa.Table,
+    question: Mapping[str, Any],
+    *,
+    inputs: dict[str, Path],
+    seed: int,
+    force: bool,
+) -> None:
     from journeymining.jobs.account import write_account
     from journeymining.outcomes.results import write
     from journeymining.writing import whole_folder
 
     with whole_folder(out, force=force) as folder:
-        for file, frame in tables.items():
-            frame.to_csv(folder / f"{file}.csv", index=False, lineterminator="\n")
-        if not tables:
-            write(result, folder)
+        if answer.result is not None:
+            write(answer.result, folder)
+        else:
+            for file, frame in answer.tables.items():
+                frame.to_csv(folder / f"{file}.csv", index=False, lineterminator="\n")
         write_account(
-            folder, "outcomes", table, question, settings=settings, counts=counts, quality={"journeys": counts},
-            inputs=_inputs({"design": design, **files}), seed=seed,
+            folder, "outcomes", table, question, settings=answer.settings, counts=answer.counts,
+            quality={"journeys": answer.counts}, inputs=inputs, seed=seed,
         )  # fmt: skip
 
 
@@ -264,9 +284,7 @@ def _read(option: str, file: str | None, *, wanted: str | None) -> pd.DataFrame 
     return read_occurrences(file) if option == "outcomes" else read_answers(file)
 
 
-def _until(
-    section: Mapping[str, Any], table: pa.Table, name: str, design: str | None, seed: int
-) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
+def _until(section: Mapping[str, Any], table: pa.Table, name: str, design: str | None, seed: int) -> _Answer:
     from journeymining.engines.prepared_log import prepare
     from journeymining.outcomes.deviations import with_deviations
     from journeymining.outcomes.journey_frame import journeys_for_outcomes
@@ -284,12 +302,11 @@ def _until(
         f"{found.counts['journeys'] - found.counts['watched']} of {found.counts['journeys']} are left out.",
         err=True,
     )
-    return {"survival": found.comparison, "survival_curves": found.curves, "hazards": found.hazards}, found.counts
+    tables = {"survival": found.comparison, "survival_curves": found.curves, "hazards": found.hazards}
+    return _Answer(tables, found.counts, {"survival": name, **_stated(section)})
 
 
-def _correlated(
-    section: Mapping[str, Any], table: pa.Table, name: str, design: str | None, seed: int
-) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
+def _correlated(section: Mapping[str, Any], table: pa.Table, name: str, design: str | None, seed: int) -> _Answer:
     from journeymining.engines.prepared_log import prepare
     from journeymining.outcomes.correlation import posthog_correlation
     from journeymining.outcomes.deviations import with_deviations
@@ -305,16 +322,17 @@ def _correlated(
     linked = link(name, config, journeys, in_scope=in_scope)
     click.echo(linked.definition, err=True)
     click.echo("Odds ratios as PostHog gives them say nothing of length, order or chance alone: see q.", err=True)
-    return {"posthog_correlation": posthog_correlation(linked.journeys, linked.label)}, linked.counts
+    tables = {"posthog_correlation": posthog_correlation(linked.journeys, linked.label)}
+    return _Answer(tables, linked.counts, {"posthog": name, **_stated(section)})
 
 
-def _attributed(table: pa.Table, event: str) -> dict[str, pd.DataFrame]:
+def _attributed(table: pa.Table, event: str) -> _Answer:
     from journeymining.outcomes.attribution import attribution_of_event
     from journeymining.outcomes.journey_frame import journeys_from_events
 
     credit = attribution_of_event(journeys_from_events(table), event)
     click.echo("Credit is a convention, not an effect: what everybody passes gets much of it.", err=True)
-    return {"attribution": credit}
+    return _Answer({"attribution": credit}, {"events": table.num_rows}, {"attribution": event})
 
 
 def _labelled(
@@ -334,9 +352,9 @@ def _labelled(
     return analyse_labelled(linked, question=question, explain=explain, seed=seed)
 
 
-def _show(result: OutcomeResult, top: int, format: str) -> None:
-    card = result.card
-    if format == "table":
+def _show(answer: _Answer, top: int, format: str) -> None:
+    if answer.result is not None and format == "table":
+        card = answer.result.card
         click.echo(card["definition"])
         click.echo(
             f"{card['labelled']} of {card['journeys']} journeys have a known outcome, {card['positives']} have it."
@@ -345,4 +363,4 @@ def _show(result: OutcomeResult, top: int, format: str) -> None:
         for warning in card["warnings"]:
             click.echo(f"Note: {warning}", err=True)
         click.echo()
-    emit(result.effects[SHOWN].head(top), format)
+    emit(next(iter(answer.tables.values())).head(top), format)
