@@ -186,6 +186,22 @@ def test_a_cursor_asks_only_for_what_is_new(tmp_path, service, base, connector):
     assert batches.read_state(tmp_path / "raw/s")["visits"] == state
 
 
+def test_a_cursor_never_goes_back(tmp_path, service, base, connector):
+    config = source(connector, base, "cursor", cursor="id", since="since", overlap="10")
+    late = service.records[22:24]
+    del service.records[22:24]
+    assert pulled(tmp_path, config) == [number for number in range(30) if number not in {22, 23}]
+
+    # The server was set back to a backup: what it has now ends earlier.
+    everything, service.records = [*service.records, *late], service.records[:21]
+    assert len(pulled(tmp_path, config)) == 28
+    assert batches.read_state(tmp_path / "raw/s")["visits"]["cursor"] == "29"
+
+    service.records = [*everything, *Service(33).records[30:]]
+    assert pulled(tmp_path, config) == list(range(33))
+    assert batches.read_state(tmp_path / "raw/s")["visits"]["cursor"] == "32"
+
+
 def test_a_record_that_changed_counts_in_its_newest_version(tmp_path, service, base, connector):
     config = source(connector, base, "cursor", cursor="id", since="since", overlap="10")
     pulled(tmp_path, config)
