@@ -191,7 +191,8 @@ def _customers(log: PreparedLog) -> set[str]:
 def _journeys_per_item(log: Selection, order: Sequence[str]) -> dict[str, pd.DataFrame]:
     """Return per analysis: item, source, target, journeys (that have it) and n (that could)."""
     repeated, switched = rework(log), channel_switches(log)
-    contacts = touchpoints(log)
+    # Without channels the second table would say what the first does.
+    contacts = touchpoints(log) if log.channels else touchpoints(log).iloc[:0]
     contacts = contacts.fillna({"channel": "no channel", "phase": ""})
     several = contacts.duplicated(["activity", "channel"], keep=False)
     where = contacts["activity"] + " @ " + contacts["channel"]

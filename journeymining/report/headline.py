@@ -202,7 +202,8 @@ def _outcome_rate(card: dict[str, Any] | None, name: str, language: Language) ->
 
 
 def _several_channels(run: Run, language: Language) -> Figure | None:
-    if run.journeys is None:
+    # Where no event has a channel, that nobody uses two says nothing.
+    if run.journeys is None or (run.touchpoints is not None and not run.touchpoints["channel"].any()):
         return None
     covers = language.say("of {n} journeys", n=language.count(run.journeys.journeys))
     return share_figure(

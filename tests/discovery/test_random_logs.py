@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from journeymining.discovery.channels import (
+    channel_reach,
     channel_returns,
     channel_switches,
     channel_use,
@@ -295,7 +296,10 @@ def test_channel_use_and_containment(compare, drawn):
 
     ranked = sorted(starting.items(), key=lambda item: (-item[1], item[0]))
     expected = [(c, n, contained[c], contained[c] / n, 0) for c, n in ranked]
-    compare(events, (channel_use, use), (containment, expected))
+    used = Counter(event["channel"] for event in events if event["channel"])
+    inside = {c: sum(any(step["channel"] == c for step in steps) for steps in by_journey.values()) for c in used}
+    reach = [(c, used[c], n, n / len(by_journey)) for c, n in sorted(inside.items(), key=lambda one: (-one[1], one[0]))]
+    compare(events, (channel_use, use), (containment, expected), (channel_reach, reach))
 
 
 @random_logs

@@ -141,3 +141,16 @@ def test_a_run_without_these_tables_says_what_they_need(tmp_path):
 
     for files in ("phase_progress.csv", "found_personas.json", "comparisons/*.csv"):
         assert f"needs {files}" in page
+
+
+def test_a_log_without_channels_says_nothing_of_them(event_log, tmp_path):
+    events = [{"journey_id": f"j{n}", "activity": a} for n in range(30) for a in ("order", "pay")]
+    with prepare(event_log(events)) as log:
+        write(discover(log), tmp_path)
+        groups = compare_groups(log, [f"j{n}" for n in range(15)])
+    (tmp_path / "manifest.json").write_text("{}")
+    page = write_report(tmp_path).read_text()
+
+    assert "take the most frequent path" in page
+    assert "more than one channel" not in page
+    assert "touchpoints in channels" not in set(groups.table["analysis"])
