@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from journeymining.database import connect
 from journeymining.identity.resolving import limits_of, resolve
@@ -72,13 +73,13 @@ def resolve_on_spark(
         return _resolve_bucket(bucket, settings, memory_limit)
 
     found = _with_buckets(rest, buckets).groupBy("bucket").applyInArrow(task, _spark_schema()).toArrow()
+    if not found.num_rows:
+        # No identifier may join anything: there was no task to count that.
+        return resolve(connection, settings)
     connection.register("resolved", found.cast(RESOLVED))
     connection.execute(_TABLES)
-    return _sum(
-        settings,
-        [json.loads(text) for text in found.filter(pa.compute.equal(found["what"], STEPS))["counts"].to_pylist()],
-        aside.toArrow().to_pylist(),
-    )
+    parts = [json.loads(text) for text in found.filter(pc.equal(found["what"], STEPS))["counts"].to_pylist()]
+    return _sum(settings, parts, aside.toArrow().to_pylist())
 
 
 _TABLES = """

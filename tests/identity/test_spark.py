@@ -150,3 +150,14 @@ def test_a_small_stitching_is_equal_on_spark_from_files(spark_engine, tmp_path):
     assert there.customers.equals(here.customers)
     assert there.report == here.report
     assert len(here.events["customer_id"].unique()) == 4
+
+
+def test_without_identifiers_nobody_is_joined_on_spark_either(spark_engine):
+    records = [("web", "one", 0, ""), ("web", "two", 1, "")]
+
+    here = stitch(identifier_table(records), event_table(records))
+    there = stitch(identifier_table(records), event_table(records), engine=spark_engine)
+
+    assert there.events.equals(here.events)
+    assert there.report == here.report
+    assert there.report["customers"]["all"] == 2
