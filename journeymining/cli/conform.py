@@ -31,7 +31,7 @@ GATES = (
 )  # fmt: skip
 TABLES = (
     "deviations", "variants", "touchpoints", "phases", "channels", "entries", "rules", "promises", "journeys",
-    "periods", "drift", "fixes", "personas", "segments", "segment_deviations",
+    "periods", "drift", "temporal", "fixes", "personas", "segments", "segment_deviations",
 )  # fmt: skip
 
 
@@ -95,6 +95,7 @@ def command(
     from journeymining.conformance.design import read_design
     from journeymining.conformance.drift import by_period, drift
     from journeymining.conformance.personas import attributes_of, by_segment, conform_personas, segments_of
+    from journeymining.conformance.temporal import temporal_profile
     from journeymining.engines.engine import engine_of
     from journeymining.engines.prepared_log import prepare
     from journeymining.exceptions import UsageError
@@ -115,7 +116,11 @@ def command(
     flags = None if open_after is None else _open_journeys(events, open_after)
     with prepare(events, journeys=flags, engine=runs_on) as prepared:
         found = conform_personas(prepared, designed, segments, silent_cost=silent_cost, seed=seed)
-        more = {"periods": by_period(prepared, found, every=every), "drift": drift(prepared, found)}
+        more = {
+            "periods": by_period(prepared, found, every=every),
+            "drift": drift(prepared, found),
+            "temporal": temporal_profile(prepared, designed),
+        }
         if by is not None:
             more["segments"], more["segment_deviations"] = by_segment(prepared, found, segments[by], every=every)
         if outcome_event is not None:

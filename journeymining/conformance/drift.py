@@ -9,6 +9,7 @@ import pandas as pd
 import polars as pl
 from scipy.special import betaln, logsumexp
 
+from journeymining.conformance.temporal import temporal_profile
 from journeymining.exceptions import UsageError
 from journeymining.proportions import wilson
 
@@ -173,10 +174,11 @@ def drift(log: PreparedLog, conformance: Conformance, *, at_least: int = 10, sur
 
 
 def write_over_time(log: PreparedLog, conformance: Conformance, folder: Path, *, every: str = "month") -> None:
-    """Write ``conformance_periods.csv`` and ``conformance_drift.csv`` into a folder that exists."""
+    """Write ``conformance_periods.csv``, ``_drift.csv`` and ``_temporal.csv`` into a folder that exists."""
     for name, table in (
         ("periods", by_period(log, conformance, every=every)),
         ("drift", drift(log, conformance)),
+        ("temporal", temporal_profile(log, conformance.design)),
     ):
         table.to_csv(folder / f"conformance_{name}.csv", index=False, lineterminator="\n")
 

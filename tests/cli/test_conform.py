@@ -251,6 +251,16 @@ def test_a_design_that_cannot_be_checked_is_refused_with_place_and_remedy(files,
     assert not (files / "out").exists()
 
 
+def test_how_long_it_takes_from_one_touchpoint_to_another(files):
+    result = run(files, "--table", "temporal", "--format", "json", "--out", str(files / "out"))
+
+    rows = json.loads(result.stdout)
+    assert [(row["source"], row["target"], row["journeys"], row["mean"]) for row in rows] == [
+        ("order", "confirm", 1, 86400.0)
+    ]
+    assert pd.read_csv(files / "out" / "conformance_temporal.csv")["outside"].tolist() == [0]
+
+
 def test_a_gate_ends_with_exit_code_3(files, capsys):
     arguments = ["conform", str(files / "log.csv"), "--design", str(files / "design.yaml")]
 
