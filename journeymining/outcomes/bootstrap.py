@@ -139,16 +139,19 @@ def _recalibrated(
     intercept, slope = np.zeros(len(weights)), np.ones(len(weights))
     if len(np.unique(label)) < 2 or float(np.ptp(odds)) < 1e-9:
         return intercept * math.nan, slope * math.nan
-    for _ in range(STEPS):
-        p = 1 / (1 + np.exp(-np.clip(intercept[:, None] + slope[:, None] * odds, -35, 35)))
-        left, spread = weights * (label - p), weights * p * (1 - p)
-        g0, g1 = left.sum(axis=1), left @ odds
-        a, b, c = spread.sum(axis=1), spread @ odds, spread @ odds**2
-        with np.errstate(invalid="ignore", divide="ignore"):
+    # Samples with one outcome only, or without any spread of the chances, have no answer: theirs turns into NaN.
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        for _ in range(STEPS):
+            p = 1 / (1 + np.exp(-np.clip(intercept[:, None] + slope[:, None] * odds, -35, 35)))
+            left, spread = weights * (label - p), weights * p * (1 - p)
+            g0, g1 = left.sum(axis=1), left @ odds
+            a, b, c = spread.sum(axis=1), spread @ odds, spread @ odds**2
             determinant = a * c - b**2
             moves = (c * g0 - b * g1) / determinant, (a * g1 - b * g0) / determinant
-        limit = 1 / np.maximum(np.abs(moves).max(axis=0) / 5, 1)
-        intercept, slope = intercept + moves[0] * limit, slope + moves[1] * limit
-        if not (np.abs(moves) > 1e-8).any():
-            break
-    return intercept, slope
+            limit = 1 / np.maximum(np.abs(moves).max(axis=0) / 5, 1)
+            intercept, slope = intercept + moves[0] * limit, slope + moves[1] * limit
+            if not (np.abs(moves) > 1e-8).any():
+                break
+    positives = weights @ label
+    unknown = (positives == 0) | (positives == weights.sum(axis=1))
+    return np.where(unknown, math.nan, intercept), np.where(unknown, math.nan, slope)

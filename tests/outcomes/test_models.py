@@ -283,6 +283,21 @@ def test_every_figure_of_a_sample_is_that_of_the_customers_drawn_with_all_their_
             )
 
 
+def test_samples_with_one_outcome_only_have_no_calibration_and_raise_nothing():
+    label = np.array([0, 0, 0, 1, 0], dtype=np.int8)
+    chance = np.array([0.2, 0.2, 0.1, 0.9, 0.2])
+
+    found = resampled_figures(
+        label, {"m": chance}, np.arange(5), lengths=np.ones(5, dtype=int), base_rate=0.2, repeats=100
+    )["m"]
+
+    alone = np.isnan(found["auc"])  # the one positive was not drawn
+    assert 0 < alone.sum() < 100
+    assert np.isnan(found["slope"][alone[::5]]).all()
+    assert np.isnan(found["ap"][alone]).all()
+    assert np.isfinite(found["brier"]).all()
+
+
 def test_no_skill_is_the_training_rate():
     label = np.array([0, 1, 0, 1], dtype=np.int8)
 
