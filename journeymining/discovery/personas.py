@@ -378,7 +378,7 @@ def _describe(
     summary = {
         "clusters": len(order),
         "named": named,
-        "sentence": _sentence(len(order), named, float(np.median(ari))),
+        "sentence": _sentence(len(order), named, float(np.median(ari)), at_most=tried[-1]["clusters"]),
         "ari": float(np.median(ari)),
         "ari_low": float(np.quantile(ari, 0.025)),
         "ari_high": float(np.quantile(ari, 0.975)),
@@ -390,9 +390,10 @@ def _describe(
     return Personas(table, distinct, pd.DataFrame({"variant_id": ranked["variant_id"], "persona": persona}), summary)
 
 
-def _sentence(clusters: int, named: int, ari: float) -> str:
+def _sentence(clusters: int, named: int, ari: float, *, at_most: int) -> str:
     if named == clusters:
-        return f"{clusters} groups of journeys come back when the journeys are drawn again (adjusted Rand {ari:.2f})."
+        text = f"{clusters} groups of journeys come back when the journeys are drawn again (adjusted Rand {ari:.2f})."
+        return text + (" No larger number was tried." if clusters == at_most else "")
     if not named:
         return f"None of {clusters} groups of journeys comes back when the journeys are drawn again: none is named."
     return f"{named} of {clusters} groups of journeys come back when the journeys are drawn again; others have no name."

@@ -55,6 +55,9 @@ def test_planted_groups_are_found_and_named_after_what_sets_them_apart(planted):
 
     assert adjusted_rand_score(labels, labels_of(found, paths)) > 0.9
     assert found.summary["clusters"] == found.summary["named"] == 3
+    assert found.summary["sentence"] == "3 groups of journeys come back when the journeys are drawn again " + (
+        f"(adjusted Rand {found.summary['ari']:.2f})."
+    )
     assert found.personas["name"].tolist() == [
         "with call and help_page",
         "with leaflet and store_visit",
@@ -65,6 +68,14 @@ def test_planted_groups_are_found_and_named_after_what_sets_them_apart(planted):
     assert (found.personas["jaccard"] > 0.9).all()
     assert found.personas["journeys"].sum() == 1200
     assert found.personas["journeys"].is_monotonic_decreasing
+
+
+def test_it_is_said_when_no_larger_number_was_tried(planted):
+    _, paths, _ = planted
+    found = find_personas(table_of(paths), most=3, draws=5)
+
+    assert found.summary["clusters"] == 3
+    assert found.summary["sentence"].endswith("No larger number was tried.")
 
 
 def test_the_same_seed_and_any_order_of_rows_give_the_same_personas(planted):
