@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from functools import lru_cache
 from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
@@ -35,15 +37,21 @@ def connector_places() -> dict[str, Path]:
     for folder in own:
         if not folder.is_dir():
             raise UsageError(f"{VARIABLE} names '{folder}', which is no folder.")
-    installed = [Path(str(files(found.module))) for found in entry_points(group="journeymining.connectors")]
     places: dict[str, Path] = {}
-    for folder in (shipped_connectors(), *own, *installed):
+    for folder in (shipped_connectors(), *own, *_of_packages(tuple(sys.path))):
         for spec in sorted(folder.glob(f"*/{SPEC}")):
             name = spec.parent.name
             if name in places and places[name].resolve() != spec.parent.resolve():
                 raise UsageError(f"two connectors are called '{name}': {places[name]} and {spec.parent}. Rename one.")
             places[name] = spec.parent
     return dict(sorted(places.items()))
+
+
+@lru_cache(maxsize=4)
+def _of_packages(path: tuple[str, ...]) -> list[Path]:
+    """Return the folders that packages name; looking through all that is installed takes a while."""
+    del path
+    return [Path(str(files(found.module))) for found in entry_points(group="journeymining.connectors")]
 
 
 def connector_names() -> list[str]:
