@@ -181,8 +181,9 @@ def _sum(settings: IdentityConfig, parts: list[Steps], aside: list[dict[str, Any
     total: Steps = {}
     for kind in settings.keys:
         own = [row for row in aside if row["kind"] == kind]
-        left_out = {"values": len(own), "values_left_out": len(own)}
-        left_out |= dict.fromkeys(("uses", "uses_left_out"), sum(row["uses"] for row in own))
+        values, uses = len(own), sum(row["uses"] for row in own)
+        # In the order of the counts of one machine, so that files are equal byte for byte.
+        left_out = {"values": values, "uses": uses, "values_left_out": values, "uses_left_out": uses}
         counts: Counter[str] = Counter(left_out)
         for part in parts:
             counts.update({name: count for name, count in part[kind].items() if name != "left_out"})
