@@ -245,8 +245,11 @@ def cut_journeys(builder: Builder) -> dict[str, Any]:
             last=builder.store.folder,
             memory_limit=builder.memory_limit,
         )
-        again = {"customers": counts["cut_again"], "of": counts["customers"]}
-        return counts | {"rows_in": counts["events_in"], "rows_out": counts["events"], "again": again}
+        return counts | {
+            "rows_in": counts["events_in"],
+            "rows_out": counts["events"],
+            "again": counts["cut_again"],
+        }
 
     return builder.step("cut", "Cutting journeys", settings, CUT, do)
 

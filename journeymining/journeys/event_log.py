@@ -88,7 +88,7 @@ def make_event_log(
         ``begun_by``; ``touchpoints``: see `touchpoint_counts`; ``phases``: events per phase, and ``none``;
         ``never_seen``: activities that phases or the cut name but no event has, with the closest name that occurs;
         ``observed_from``, ``observed_until`` (ISO 8601, UTC): what the source events span. ``cut_again``:
-        customers that were cut again, all without ``last``.
+        how many ``customers`` with source events were cut again, ``of`` how many; all without ``last``.
 
     Raises
     ------
@@ -327,9 +327,10 @@ def _summary(
     span = connection.execute(
         f"SELECT strftime(observed_from, {_ISO}), strftime(observed_until, {_ISO}) FROM observed"
     ).fetchall()[0]
-    (again,) = connection.execute("SELECT count(*) FROM prints WHERE customer_id IN (FROM again)").fetchall()[0]
+    again = "count(*) FILTER (customer_id IN (FROM again))"
+    cut_again, cut_customers = connection.execute(f"SELECT {again}, count(*) FROM prints").fetchall()[0]
     return {
-        "cut_again": again,
+        "cut_again": {"customers": cut_again, "of": cut_customers},
         "journeys": all_journeys,
         "open": is_open,
         "left_truncated": truncated,
