@@ -137,7 +137,6 @@ def test_the_hash_of_a_row_depends_on_every_column(make_events, tmp_path):
     for name, value in (("day", 1), ("source_order", 2), ("channel", None), ("status", "failed"), ("time_text", "t")):
         given[name] = value
         events = make_events(given)
-        assert cut(events, CUTS["gap"], tmp_path, last=tmp_path)[0]["cut_again"]["customers"] == 1, name
-        assert (
-            cut(pa.concat_tables([events]), CUTS["gap"], tmp_path, last=tmp_path)[0]["cut_again"]["customers"] == 0
-        ), name
+        for changed in (1, 0):
+            counts, _, _ = cut(events, CUTS["gap"], tmp_path, last=tmp_path)
+            assert counts["cut_again"]["customers"] == changed, name
