@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from journeymining.conformance.compiled import compiled
+from journeymining.compiled import compiled
 
 
 @compiled
