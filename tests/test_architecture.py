@@ -21,7 +21,7 @@ LAYERS = [
     {"ingest"},
     {"engines"},
     {"eventlog"},
-    {"compiled", "database", "documents", "durations", "proportions", "writing"},
+    {"database", "documents", "durations", "proportions", "writing"},
     {"exceptions"},
 ]
 LEVEL = {name: level for level, group in enumerate(LAYERS) for name in group}

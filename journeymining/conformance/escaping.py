@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from journeymining.compiled import compiled
+from journeymining.conformance.compiled import compiled
 
 
 @compiled

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from journeymining.compiled import compiled
+from journeymining.conformance.compiled import compiled
 from journeymining.conformance.petri import MOST_TOKENS
 
 COMPLETE, TOO_LARGE, UNBOUNDED = 0, 1, 2

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from journeymining.compiled import compiled
+from journeymining.conformance.compiled import compiled
 
 NEVER = 2_000_000_000
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from journeymining.compiled import compiled, inlined
+from journeymining.conformance.compiled import compiled, inlined
 from journeymining.conformance.exploration import doubled, enabled, fired, marking_slot, rehashed
 
 POSSIBLE, NEEDED = 0, 1

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from journeymining.compiled import compiled
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -47,7 +45,7 @@ def summarise_values(
     log : PreparedLog
     values : callable
         From a bucket to a frame of ``key`` (int64, not negative), ``value`` (int64, not negative) and, where it is to
-        be counted in how many journeys a key occurs, ``journey`` (int32), the rows of a journey one after the other.
+        be counted in how many journeys a key occurs, ``journey`` (int32).
     probabilities : sequence of float from 0 to 1
         The wanted quantiles.
     columns : sequence of str
@@ -102,7 +100,10 @@ class _Sorted:
             value = packed & ((1 << bits) - 1)
         journeys = None
         if "journey" in frame.columns:
-            journeys = _journeys_per_key(place, frame["journey"].to_numpy(), len(keys))
+            packed = (place << 32) | frame["journey"].to_numpy()
+            packed.sort()
+            first = packed[np.r_[True, packed[1:] != packed[:-1]]] if len(packed) else packed
+            journeys = np.bincount(first >> 32, minlength=len(keys))
         return cls(keys, starts, value, journeys)
 
     def search(self, key: Numbers, bounds: Numbers) -> Numbers:
@@ -220,15 +221,3 @@ def _places(keys: Numbers) -> tuple[Numbers, Numbers]:
         return np.unique(keys, return_inverse=True)
     seen = np.bincount(keys, minlength=most + 1) > 0
     return np.flatnonzero(seen), (np.cumsum(seen) - 1)[keys]
-
-
-@compiled
-def _journeys_per_key(place: Numbers, journey: NDArray[np.int32], keys: int) -> Numbers:
-    """Count the journeys of every key; the rows of a journey stand together, so it is new where it is not the last."""
-    counts, last = np.zeros(keys, np.int64), np.full(keys, -1, np.int64)
-    for row in range(len(place)):
-        key = place[row]
-        if last[key] != journey[row]:
-            last[key] = journey[row]
-            counts[key] += 1
-    return counts
