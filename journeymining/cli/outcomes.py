@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    import numpy as np
     import pandas as pd
     import pyarrow as pa
+    from numpy.typing import NDArray
 
     from journeymining.outcomes.config import OutcomeConfig
+    from journeymining.outcomes.journey_frame import JourneyFrame
     from journeymining.outcomes.results import OutcomeResult
 
 SHOWN = ["level", "pattern", "n", "rate", "difference", "difference_low", "difference_high", "q", "holdout_n",
@@ -284,18 +287,23 @@ def _read(option: str, file: str | None, *, wanted: str | None) -> pd.DataFrame 
     return read_occurrences(file) if option == "outcomes" else read_answers(file)
 
 
-def _until(section: Mapping[str, Any], table: pa.Table, name: str, design: str | None, seed: int) -> _Answer:
+def _journeys(table: pa.Table, design: str | None, seed: int) -> tuple[JourneyFrame, NDArray[np.bool_] | None]:
+    """Return the journeys of a log, with their deviations from a design, and which of them are in its scope."""
     from journeymining.engines.prepared_log import prepare
     from journeymining.outcomes.deviations import with_deviations
     from journeymining.outcomes.journey_frame import journeys_for_outcomes
-    from journeymining.outcomes.until_outcome import until_outcome
 
-    config, in_scope = _config(section), None
     with prepare(table) as prepared:
         journeys = journeys_for_outcomes(prepared)
         deviations = deviations_from(design, prepared, seed)
-    if deviations is not None:
-        journeys, in_scope = with_deviations(journeys, deviations)
+    return (journeys, None) if deviations is None else with_deviations(journeys, deviations)
+
+
+def _until(section: Mapping[str, Any], table: pa.Table, name: str, design: str | None, seed: int) -> _Answer:
+    from journeymining.outcomes.until_outcome import until_outcome
+
+    config = _config(section)
+    journeys, in_scope = _journeys(table, design, seed)
     found = until_outcome(name, config, journeys, in_scope=in_scope)
     click.echo(
         f"{found.counts['outcomes']} of {found.counts['watched']} journeys that were watched have '{name}'; "
@@ -307,18 +315,11 @@ def _until(section: Mapping[str, Any], table: pa.Table, name: str, design: str |
 
 
 def _correlated(section: Mapping[str, Any], table: pa.Table, name: str, design: str | None, seed: int) -> _Answer:
-    from journeymining.engines.prepared_log import prepare
     from journeymining.outcomes.correlation import posthog_correlation
-    from journeymining.outcomes.deviations import with_deviations
-    from journeymining.outcomes.journey_frame import journeys_for_outcomes
     from journeymining.outcomes.labels import link
 
-    config, in_scope = _config(section), None
-    with prepare(table) as prepared:
-        journeys = journeys_for_outcomes(prepared)
-        deviations = deviations_from(design, prepared, seed)
-    if deviations is not None:
-        journeys, in_scope = with_deviations(journeys, deviations)
+    config = _config(section)
+    journeys, in_scope = _journeys(table, design, seed)
     linked = link(name, config, journeys, in_scope=in_scope)
     click.echo(linked.definition, err=True)
     click.echo("Odds ratios as PostHog gives them say nothing of length, order or chance alone: see q.", err=True)

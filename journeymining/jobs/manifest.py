@@ -29,7 +29,7 @@ class Step:
     seconds: float = 0.0
     reused: bool = False
     again: dict[str, int] | None = None
-    """How much of it was done again, and of how much, where a step takes what has not changed from its last time."""
+    """How much had changed since its last time, and of how much, where a step takes over what had not."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the step as it stands in manifest.json; reasons that concern no row are left away."""
