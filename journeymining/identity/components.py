@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import connected_components
 
+from journeymining.identity.connected import connected
 from journeymining.identity.encoding import UNDATED
 from journeymining.identity.intervals import NOBODY, SEVERAL, owner_at
 
@@ -36,7 +35,7 @@ class Groups:
     @classmethod
     def of_single_records(cls, records: int) -> Groups:
         """Start with every record on its own."""
-        return cls(np.arange(records, dtype=np.int64), np.full(records, NOBODY, dtype=np.int64))
+        return cls(np.arange(records, dtype=np.int32), np.full(records, NOBODY, dtype=np.int32))
 
 
 @dataclass(frozen=True)
@@ -89,8 +88,8 @@ def join_kind(
     part, early = _parts(of_use, time, owner, shared, back_window)
     used = ~common[of_use] & ~(shared[of_use] & (part == WHOLE))
     unresolved = int((~common[of_use] & ~used).sum())
-    nodes, node = _number(_number_pairs(of_use, part))
-    held, chains, label = _held_back(member, node, owner, owner_of_group, used, len(nodes))
+    node = of_use if (part == WHOLE).all() else _number(_number_pairs(of_use, part))[1]
+    held, chains, label = _held_back(member, node, owner, owner_of_group, used)
     used = used & ~held
     anonymous = owner == NOBODY
     counts = {
@@ -106,9 +105,9 @@ def join_kind(
         "uses_held_back": int(held.sum()),
     }
     rule = np.where(part == BEFORE, BEFORE_WINDOW, np.where(part >= 0, INTERVAL, SAME_VALUE))
-    names = np.where(part < 0, value, NOBODY)
+    names = np.where(part < 0, value, np.int32(NOBODY))
     if chains:
-        label = _components(member[used], node[used], len(groups.name), len(nodes))
+        label = connected(member[used], node[used], len(groups.name))
     merged = _merge(groups, label, member[used], names[used])
     return Joined(merged, used, rule, number[common], counts)
 
@@ -120,11 +119,13 @@ def _parts(
 
     For a shared value the part is its owner at the time; `WHOLE` there means that nobody can be named.
     """
-    part = np.full(len(value), WHOLE, dtype=np.int64)
+    part = np.full(len(value), WHOLE, dtype=np.int32)
+    known = (owner >= 0) & (time != UNDATED)
+    if not known.any() and not shared.any():
+        return part, np.zeros_like(known)
     of_shared = shared[value]
     part[of_shared] = owner_at(value[of_shared], time[of_shared], owner[of_shared])
     never = np.iinfo(np.int64).max
-    known = (owner >= 0) & (time != UNDATED)
     first = np.full(len(shared), never, dtype=np.int64)
     np.minimum.at(first, value[known], time[known])
     early = (owner == NOBODY) & (time != UNDATED) & (first[value] < never) & (time < first[value])
@@ -134,11 +135,11 @@ def _parts(
 
 
 def _held_back(
-    member: IntArray, node: IntArray, owner: IntArray, owner_of_group: IntArray, used: BoolArray, nodes: int
+    member: IntArray, node: IntArray, owner: IntArray, owner_of_group: IntArray, used: BoolArray
 ) -> tuple[BoolArray, int, IntArray]:
     """Return which uses would chain two owners, how many chains there are, and the label of each group with them."""
     held = np.zeros(len(member), dtype=np.bool_)
-    label = _components(member[used], node[used], len(owner_of_group), nodes)
+    label = connected(member[used], node[used], len(owner_of_group))
     label_of_use = label[member]
     chained = _distinct(label_of_use[used], owner[used], len(label)) > 1
     at_risk = np.flatnonzero(used & chained[label_of_use])
@@ -181,32 +182,21 @@ def _only(index: IntArray, owner: IntArray, size: int) -> IntArray:
 
 def _merge(groups: Groups, label: IntArray, member: IntArray, name: IntArray) -> Groups:
     """Make one group of those with one label; ``name`` is a value that the group of a use may be called by, or -1."""
-    none = np.iinfo(np.int64).max
-    smallest = np.full(len(groups.name) and int(label.max()) + 1, none, dtype=np.int64)
+    none = np.iinfo(np.int32).max
+    smallest = np.full(len(groups.name) and int(label.max()) + 1, none, dtype=np.int32)
     np.minimum.at(smallest, label, np.where(groups.name < 0, none, groups.name))
     np.minimum.at(smallest, label[member], np.where(name < 0, none, name))
     return Groups(label[groups.of_record], np.where(smallest == none, NOBODY, smallest))
-
-
-def _components(member: IntArray, node: IntArray, groups: int, nodes: int) -> IntArray:
-    """Label groups by the connected components that they and the nodes are in: 0, 1, ... in the order of groups."""
-    size = groups + nodes
-    order = np.argsort(node, kind="stable")
-    rows = np.concatenate([np.zeros(groups, dtype=np.int64), np.bincount(node, minlength=nodes)])
-    # Floats, which scipy wants anyway: smaller integers would overflow where an edge occurs often.
-    graph = csr_matrix((np.ones(len(member)), member[order], np.append(0, np.cumsum(rows))), shape=(size, size))
-    label = connected_components(graph, directed=False)[1][:groups]
-    return np.asarray(label, dtype=np.int64)
 
 
 def _number(values: IntArray) -> tuple[IntArray, IntArray]:
     """Return the distinct values, sorted, and the place of each among them; sorted values need no sorting."""
     if (values[1:] < values[:-1]).any():
         distinct, place = np.unique(values, return_inverse=True)
-        return distinct, place
+        return distinct, place.astype(np.int32)
     is_first = np.ones(len(values), dtype=np.bool_)
     is_first[1:] = values[1:] != values[:-1]
-    return values[is_first], np.cumsum(is_first) - 1
+    return values[is_first], np.cumsum(is_first, dtype=np.int32) - 1
 
 
 def _distinct(index: IntArray, owner: IntArray, size: int) -> IntArray:
@@ -215,7 +205,7 @@ def _distinct(index: IntArray, owner: IntArray, size: int) -> IntArray:
     if not len(index):
         return np.zeros(size, dtype=np.int64)
     base = int(owner.max()) + 1
-    pairs = index * base + owner
+    pairs = index.astype(np.int64) * base + owner
     # Sorted rather than asked from `numpy.unique`, whose hash table is several times as slow.
     pairs.sort()
     is_first = np.ones(len(pairs), dtype=np.bool_)
@@ -226,4 +216,4 @@ def _distinct(index: IntArray, owner: IntArray, size: int) -> IntArray:
 def _number_pairs(value: IntArray, part: IntArray) -> IntArray:
     """Give each pair of value and part one number."""
     base = int(part.max()) + 3 if len(part) else 1
-    return value * base + (part + 2)
+    return value.astype(np.int64) * base + (part + 2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
     import duckdb
 
-IntArray = npt.NDArray[np.int64]
+IntArray = npt.NDArray[np.signedinteger[Any]]
+"""Numbers of records and values have 32 bits, times 64."""
+
 BoolArray = npt.NDArray[np.bool_]
 
 UNDATED = np.iinfo(np.int64).min
@@ -60,7 +62,7 @@ def encode(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], blocked: 
     connection.execute(_ENCODE)
     arrays = connection.execute(
         """
-        SELECT r.record::BIGINT AS record, v.value::BIGINT AS value, coalesce(epoch_us(u.time), ?)::BIGINT AS time
+        SELECT r.record, v.value, coalesce(epoch_us(u.time), ?)::BIGINT AS time
         FROM use_texts u JOIN record_codes r USING (source, event_id) JOIN value_codes v USING (rank, value_hash)
         ORDER BY value, record
         """,
@@ -71,8 +73,8 @@ def encode(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], blocked: 
     records = connection.execute("SELECT count(*) FROM record_codes").fetchall()[0][0]
     connection.execute("DROP TABLE use_texts")
     return Uses(
-        record=np.asarray(arrays["record"], dtype=np.int64),
-        value=np.asarray(arrays["value"], dtype=np.int64),
+        record=np.asarray(arrays["record"], dtype=np.int32),
+        value=np.asarray(arrays["value"], dtype=np.int32),
         time=np.asarray(arrays["time"], dtype=np.int64),
         kind=tuple(keys),
         first_value=first,
@@ -87,9 +89,9 @@ CREATE OR REPLACE TEMP TABLE use_texts AS
     WHERE value_hash IS NOT NULL AND value_hash NOT IN (SELECT value_hash FROM blocked_values)
     GROUP BY source, event_id, rank, value_hash;
 CREATE OR REPLACE TEMP TABLE record_codes AS
-    SELECT row_number() OVER (ORDER BY source, event_id) - 1 AS record, source, event_id
+    SELECT (row_number() OVER (ORDER BY source, event_id) - 1)::INTEGER AS record, source, event_id
     FROM (SELECT DISTINCT source, event_id FROM use_texts);
 CREATE OR REPLACE TEMP TABLE value_codes AS
-    SELECT row_number() OVER (ORDER BY rank, value_hash) - 1 AS value, kind, rank, value_hash
+    SELECT (row_number() OVER (ORDER BY rank, value_hash) - 1)::INTEGER AS value, kind, rank, value_hash
     FROM (SELECT DISTINCT rank, value_hash FROM use_texts) JOIN key_ranks USING (rank);
 """

@@ -121,7 +121,7 @@ def stitch(
 
     Notes
     -----
-    One record's identifiers are edges; components are solved by `scipy.sparse.csgraph.connected_components`.
+    One record's identifiers are edges; see `journeymining.identity.connected` for their components.
 
     Examples
     --------

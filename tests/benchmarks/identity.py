@@ -83,23 +83,13 @@ def smallest(label):
 def ours(folder):
     import numpy as np
 
-    from journeymining.identity.components import Groups, join_kind
+    from journeymining.identity.connected import connected
 
     yield
-    record, value = edges_of(folder)
-    order = np.argsort(value, kind="stable")
-    records = int(record.max()) + 1
-    joined = join_kind(
-        Groups.of_single_records(records),
-        record[order],
-        value[order],
-        np.zeros(len(record), dtype=np.int64),
-        owner_of_group=np.full(records, -1, dtype=np.int64),
-        at_most=None,
-        back_window=None,
-    )
+    record, value = (numbers.astype(np.int32) for numbers in edges_of(folder))
+    label = connected(record, value, int(record.max()) + 1)
     yield
-    yield smallest(joined.groups.of_record)
+    yield smallest(label)
 
 
 def ours_whole(folder, **options):
