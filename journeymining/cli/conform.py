@@ -167,7 +167,9 @@ def _fixes(log: PreparedLog, found: Conformance, event: str, horizon: str, *, wa
     from journeymining.outcomes.labels import link
 
     try:
-        config = OutcomeConfig.model_validate({"event": event, "landmark": "journey_end", "horizon": horizon})
+        config = OutcomeConfig.model_validate(
+            {"event": event, "landmark": "journey_end", "window": "journey", "gap": "0 days", "horizon": horizon}
+        )
     except ValidationError as error:
         raise UsageError(f"--horizon: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
     linked = link(event, config, journeys_for_outcomes(log))

@@ -35,7 +35,7 @@ SHOWN = ["level", "pattern", "n", "rate", "difference", "difference_low", "diffe
          "holdout_difference", "holdout_low", "holdout_high", "verdict"]  # fmt: skip
 
 SECTION = (
-    *("silence", "landmark", "horizon", "gap", "window", "explain"),
+    *("silence", "landmark", "window", "gap", "horizon", "explain"),
     *("table", "survey", "promoters", "detractors", "at_least", "once"),
 )
 """Options that are keys of the job file's section, besides those that may be repeated."""
@@ -87,8 +87,8 @@ class _WithScore(click.Command):
 @click.option("--once", is_flag=True, help="Who had it before is not at risk; so anyway for an outcome called churn.")
 @click.option("--landmark", metavar="MOMENT", help="From when it is awaited: journey_end, 'event 3' or a date.")
 @click.option("--horizon", metavar="DURATION", help="How long it is awaited, such as '180 days'.")
-@click.option("--gap", metavar="DURATION", default="0 days", show_default=True, help="Time that does not count yet.")
-@click.option("--window", metavar="DURATION", help="How far back paths reach; default to the journey's start.")
+@click.option("--gap", metavar="DURATION", help="Time after the landmark that does not count yet, such as '0 days'.")
+@click.option("--window", metavar="DURATION", help="How far back paths reach, or journey: to where it begins.")
 @click.option("--mask", multiple=True, metavar="ACTIVITY", help="Gives the outcome away; may be repeated.")
 @click.option("--allow-proxy", multiple=True, metavar="FEATURE", help="Looks like the outcome, but may stay.")
 @click.option("--scope", multiple=True, metavar="ACTIVITY", help="Only journeys with this activity.")
@@ -130,8 +130,8 @@ def command(
     The headline and the effects on stdout; with --out also outcome_effects.csv, model_card.json and the model. Apply
     that model to journeys whose outcome is not known yet: journeymining outcomes score --help.
 
-    Example: journeymining outcomes events.parquet --event contract_cancelled --horizon "180 days" --landmark
-    journey_end --mask cancel_form
+    Example: journeymining outcomes events.parquet --event contract_cancelled --landmark journey_end --window journey
+    --gap "0 days" --horizon "180 days" --mask cancel_form
     """
     from journeymining.writing import refuse_occupied
 

@@ -157,9 +157,9 @@ journeys: {{by: customer, cut: {{gap: 30 days, end: [{answers.end}]}}}}
 
 design: design.yaml
 
-# Which paths go with what customers did afterwards. There is no right default: say event, landmark, gap and horizon.
+# Which paths go with what customers did afterwards: event, landmark, window, gap and horizon have no right default.
 # outcomes:
-#   churn: {{event: contract_cancelled, landmark: journey_end, gap: 0 days, horizon: 180 days}}
+#   churn: {{event: contract_cancelled, landmark: journey_end, window: journey, gap: 0 days, horizon: 180 days}}
 
 report: {{title: "{answers.journey.replace("-", " ").replace("_", " ").capitalize()}"}}
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, Self
@@ -17,6 +18,9 @@ WANTED = frozenset({"repurchase", "renewal", "retention", "referral", "upsell"})
 TERMINAL = frozenset({"churn"})
 """Outcomes that happen to a customer once: whoever had it before the landmark is not at risk any more."""
 
+WHOLE = "journey"
+"""The window of paths that reach back to where their journey begins."""
+
 
 def _as_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
@@ -26,8 +30,20 @@ def _as_duration(value: object) -> object:
     return parse_duration(value) if isinstance(value, str) else value
 
 
+def _listed(names: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def _as_window(value: object) -> object:
+    return value if value == WHOLE else _as_duration(value)
+
+
 Names = Annotated[list[str], BeforeValidator(_as_list)]
 Duration = Annotated[timedelta, BeforeValidator(_as_duration)]
+Window = Annotated[timedelta | Literal["journey"], BeforeValidator(_as_window)]
+
+STATED = {"landmark": "journey_end", "window": WHOLE, "gap": "0 days", "horizon": "180 days"}
+"""What every question has to say, with an example of each: there is no right default of any of them."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +88,8 @@ class OutcomeConfig(BaseModel):
     """One outcome of the job file.
 
     Its source is one of ``event`` (activities of the log), ``table`` (a type of the table of outcomes), ``survey`` (a
-    metric of the surveys) or ``silence`` (no event of the customer any more). Except for a survey, landmark and horizon
-    must be stated; without a gap the outcome counts from the landmark on.
+    metric of the surveys) or ``silence`` (no event of the customer any more). Landmark, window, gap and horizon must
+    be stated; a survey has no gap, since a path ends anyway where the question was sent.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -85,16 +101,30 @@ class OutcomeConfig(BaseModel):
     promoters: float | None = None
     detractors: float | None = None
     at_least: float | None = None
-    landmark: str | None = None
+    landmark: str
+    window: Window
     gap: Duration = timedelta(0)
-    horizon: Duration | None = None
-    window: Duration | None = None
+    horizon: Duration
     mask: Names = Field(default_factory=list)
     allow_proxies: Names = Field(default_factory=list)
     scope: Names = Field(default_factory=list)
     once: bool | None = None
     wanted: bool | None = None
     explain: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _stated(cls, given: Any) -> Any:
+        # A key that is misspelt is named as such, not as missing.
+        if isinstance(given, Mapping) and set(given) <= set(cls.model_fields):
+            needed = [name for name in STATED if name != "gap" or given.get("survey") is None]
+            missing = [name for name in needed if given.get(name) is None]
+            if missing:
+                example = ", ".join(f"{name}: {STATED[name]}" for name in missing)
+                raise ValueError(
+                    f"{_listed(missing)} must be stated: there is no right default (for instance {example})"
+                )
+        return given
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -114,19 +144,15 @@ class OutcomeConfig(BaseModel):
         if self.survey is not None:
             if (self.promoters is None) == (self.detractors is None):
                 raise ValueError("a survey needs either promoters (least mark that counts) or detractors (highest)")
-        else:
-            missing = [name for name in ("landmark", "horizon") if getattr(self, name) is None]
-            if missing:
-                raise ValueError(
-                    f"{' and '.join(missing)} must be stated: there is no right default (for instance landmark: "
-                    "journey_end, horizon: 180 days)"
-                )
-            if self.promoters is not None or self.detractors is not None:
-                raise ValueError("promoters and detractors belong to a survey")
-        if self.horizon is not None and self.horizon <= timedelta(0):
+            if "gap" in self.model_fields_set:
+                raise ValueError("a survey has no gap: what happened once it was sent is left out of the path anyway")
+        elif self.promoters is not None or self.detractors is not None:
+            raise ValueError("promoters and detractors belong to a survey")
+        if self.horizon <= timedelta(0):
             raise ValueError("horizon must be longer than nothing")
-        if self.landmark is not None:
-            Landmark.parse(self.landmark)
+        if isinstance(self.window, timedelta) and self.window <= timedelta(0):
+            raise ValueError("window must be longer than nothing, or 'journey' for the whole journey")
+        Landmark.parse(self.landmark)
         return self
 
     def section(self) -> dict[str, Any]:
@@ -134,10 +160,11 @@ class OutcomeConfig(BaseModel):
 
         Examples
         --------
-        >>> OutcomeConfig(event="cancel", landmark="journey_end", horizon="180 days").section()
-        {'event': ['cancel'], 'landmark': 'journey_end', 'horizon': '180 days'}
+        >>> stated = {"landmark": "journey_end", "window": "journey", "gap": "0 days", "horizon": "180 days"}
+        >>> OutcomeConfig(event="cancel", **stated).section()
+        {'event': ['cancel'], 'landmark': 'journey_end', 'window': 'journey', 'gap': '0 days', 'horizon': '180 days'}
         """
-        stated = self.model_dump(exclude_defaults=True)
+        stated = self.model_dump(exclude_unset=True)
         return {name: write_duration(one) if isinstance(one, timedelta) else one for name, one in stated.items()}
 
     def happens_once(self, name: str) -> bool:
@@ -152,9 +179,10 @@ class OutcomeConfig(BaseModel):
 
         Examples
         --------
-        >>> OutcomeConfig(survey="nps", promoters=9).is_wanted("nps")
+        >>> stated = {"landmark": "journey_end", "window": "journey", "horizon": "30 days"}
+        >>> OutcomeConfig(survey="nps", promoters=9, **stated).is_wanted("nps")
         True
-        >>> OutcomeConfig(event="order", wanted=True, landmark="journey_end", horizon="1 day").is_wanted("again")
+        >>> OutcomeConfig(event="order", wanted=True, gap="0 days", **stated).is_wanted("again")
         True
         """
         if self.wanted is not None:
@@ -165,21 +193,20 @@ class OutcomeConfig(BaseModel):
 
     def definition(self, name: str) -> str:
         """Return the outcome as one sentence that can be checked."""
-        features = f"the {write_duration(self.window)} before" if self.window else "everything"
-        landmark = Landmark.parse(self.landmark or "journey_end")
+        reach = self.window if isinstance(self.window, timedelta) else None
+        features = "the whole journey" if reach is None else f"the last {write_duration(reach)}"
+        landmark, within = Landmark.parse(self.landmark), f"within {write_duration(self.horizon)}"
         if self.survey is not None:
             mark = f"{self.promoters:g} or more" if self.promoters is not None else f"{self.detractors:g} or less"
-            within = f" within {write_duration(self.horizon)}" if self.horizon is not None else ""
             return (
-                f"{name} = {mark} on the survey '{self.survey}', asked{within} after {landmark}; paths hold {features} "
-                "up to that landmark; journeys without an answer are left out."
+                f"{name} = {mark} on the survey '{self.survey}', asked {within} after {landmark}; paths hold "
+                f"{features} up to that landmark or the question; journeys without an answer are left out."
             )
-        assert self.horizon is not None  # checked by the validator
         what = "no event of the customer" if self.silence else " or ".join(self.event) or f"'{self.table}'"
         if self.at_least is not None:
             what += f" of at least {self.at_least:g} in all"
-        after = f", not counting the first {write_duration(self.gap)}" if self.gap else ""
+        counted = f"after a gap of {write_duration(self.gap)}" if self.gap else "without a gap"
         return (
-            f"{name} = {what} within {write_duration(self.horizon + self.gap)} after {landmark}{after}; paths hold "
-            f"{features} up to that landmark; journeys not observed that long are left out, never counted as 'no'."
+            f"{name} = {what} {within} after {landmark}, counted {counted}; paths hold {features} up to that landmark; "
+            "journeys not observed that long are left out, never counted as 'no'."
         )

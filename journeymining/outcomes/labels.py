@@ -34,9 +34,9 @@ def judge_outcome(
     outcomes: pd.DataFrame,
     *,
     landmark: str,
-    horizon: str | timedelta,
+    window: str | timedelta,
     gap: str | timedelta,
-    window: str | timedelta | None = None,
+    horizon: str | timedelta,
     name: str = "outcome",
     mask: Sequence[str] = (),
     once: bool = False,
@@ -60,8 +60,11 @@ def judge_outcome(
         ``customer_id`` and ``time``; optionally ``value`` (for ``at_least``) and ``observed_until`` per customer.
     landmark : str
         ``journey_end`` (of the events that are not masked), ``event 3`` or a date.
-    horizon, gap, window : duration
-        Such as ``"180 days"``. Without a window the whole journey up to the landmark counts.
+    window : duration or ``"journey"``
+        How far before the landmark a path begins, or where its journey does. Without an event in it a journey is left
+        out as ``nothing_left``.
+    gap, horizon : duration
+        Such as ``"180 days"``.
     mask : sequence of str
         Activities that are the outcome or give it away; removed before the landmark is set.
     once : bool
@@ -81,9 +84,7 @@ def judge_outcome(
         Every journey; `journeymining.outcomes.landmarks.linked_outcome` keeps those with a label.
     """
     t_gap, t_horizon = length(gap), length(horizon)
-    paths, t0, reason = at_landmark(journeys, landmark, mask, in_scope)
-    if window is not None:
-        paths = paths.keep_events(paths.time > t0[paths.row] - length(window))
+    paths, t0, reason = at_landmark(journeys, landmark, window, mask, in_scope)
     for column in ("customer_id", "time"):
         if column not in outcomes:
             raise InputError.missing_column(column, outcomes.columns, where=f"The table of outcome '{name}'")
@@ -135,14 +136,14 @@ def judge(
             metric=config.survey,
             promoters=config.promoters,
             detractors=config.detractors,
-            landmark=config.landmark or "journey_end",
+            landmark=config.landmark,
+            window=config.window,
             horizon=config.horizon,
             name=name,
             mask=config.mask,
             in_scope=scope,
             definition=definition,
         )
-    assert config.landmark is not None and config.horizon is not None  # checked by the configuration
     if config.event:
         _known(config.event, journeys, f"outcomes.{name}.event")
         occurrences = occurrences_in_log(journeys, config.event)
@@ -159,9 +160,9 @@ def judge(
         journeys,
         occurrences,
         landmark=config.landmark,
-        horizon=config.horizon,
-        gap=config.gap,
         window=config.window,
+        gap=config.gap,
+        horizon=config.horizon,
         name=name,
         mask=list(dict.fromkeys([*config.event, *config.mask])),
         once=config.happens_once(name),

@@ -10,7 +10,7 @@ import pandas as pd
 
 from journeymining.durations import parse_duration
 from journeymining.exceptions import EmptyLogError
-from journeymining.outcomes.config import Landmark
+from journeymining.outcomes.config import WHOLE, Landmark
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 REASONS = {
     "outside_scope": "journeys outside the scope",
-    "nothing_left": "journeys of masked events only",
+    "nothing_left": "journeys without an event that counts (all masked, or before the window)",
     "landmark_not_reached": "journeys that do not reach the landmark (open, too short or later)",
     "already": "journeys of customers who had the outcome before it could count",
     "censored": "journeys not observed long enough",
@@ -70,9 +70,23 @@ class Judged:
 
 
 def at_landmark(
+    journeys: JourneyFrame,
+    landmark: str,
+    window: str | timedelta,
+    mask: Sequence[str],
+    in_scope: NDArray[np.bool_] | None,
+) -> tuple[JourneyFrame, NDArray[np.int64], NDArray[Any]]:
+    """Return the paths in the window up to the landmark, the landmark, and why a journey is out (empty if it is in)."""
+    paths, t0, reason = _up_to(journeys, landmark, mask, in_scope)
+    if window != WHOLE:
+        paths = paths.keep_events(paths.time > t0[paths.row] - length(window))
+        leave_out(reason, paths.lengths == 0, "nothing_left")
+    return paths, t0, reason
+
+
+def _up_to(
     journeys: JourneyFrame, landmark: str, mask: Sequence[str], in_scope: NDArray[np.bool_] | None
 ) -> tuple[JourneyFrame, NDArray[np.int64], NDArray[Any]]:
-    """Return the paths up to the landmark, the landmark, and why a journey is out (empty if it is in)."""
     mark = Landmark.parse(landmark)
     reason = np.full(len(journeys), "", dtype=object)
     if in_scope is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from journeymining.exceptions import EmptyLogError, InputError
 from journeymining.outcomes.config import OutcomeConfig
@@ -138,7 +139,11 @@ def _waiting(
     question = card["question"]
     if "label_column" in question:
         return journeys, None, {"journeys": len(journeys), "scored": len(journeys)}
-    config = OutcomeConfig(**question)
+    try:
+        config = OutcomeConfig(**question)
+    except ValidationError as error:
+        why = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise InputError(f"The model's question is not one of this version ({why}): fit the model again.") from None
     if config.survey is None and config.table is None:
         found = judge(card["outcome"], config, journeys, in_scope=in_scope)
         paths, reason, until = found.paths, found.reason.copy(), found.known_at
@@ -149,12 +154,9 @@ def _waiting(
     else:
         # Answers and tables are not at hand: whoever may still have the outcome is scored.
         in_scope = scope_of(config, journeys, in_scope)
-        paths, landmark, reason = at_landmark(journeys, config.landmark or "journey_end", config.mask, in_scope)
-        if config.window is not None:
-            paths = paths.keep_events(paths.time > landmark[paths.row] - length(config.window))
-        until = landmark + length(config.gap) + (length(config.horizon) if config.horizon else 0)
-        if config.horizon is not None:
-            leave_out(reason, until <= int(journeys.time.max()), "known")
+        paths, landmark, reason = at_landmark(journeys, config.landmark, config.window, config.mask, in_scope)
+        until = landmark + length(config.gap) + length(config.horizon)
+        leave_out(reason, until <= int(journeys.time.max()), "known")
         open_ones = reason == ""
     counts = {"journeys": len(journeys), "scored": int(open_ones.sum())}
     counts["journeys whose outcome is known"] = int((reason == "known").sum())

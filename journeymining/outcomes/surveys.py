@@ -31,8 +31,9 @@ def judge_survey(
     metric: str,
     promoters: float | None = None,
     detractors: float | None = None,
-    landmark: str = "journey_end",
-    horizon: str | timedelta | None = None,
+    landmark: str,
+    window: str | timedelta,
+    horizon: str | timedelta,
     name: str = "survey",
     mask: Sequence[str] = (),
     in_scope: NDArray[np.bool_] | None = None,
@@ -47,16 +48,21 @@ def judge_survey(
     ----------
     surveys : DataFrame, one row per answer
         ``metric``, ``value``, ``customer_id``, ``sent_at`` or ``answered_at``; optionally ``journey_id``.
+    landmark : str
+        ``journey_end`` (of the events that are not masked), ``event 3`` or a date.
+    window : duration or ``"journey"``
+        How far before the landmark a path begins, or where its journey does.
+    horizon : duration
+        How long after the landmark a question may have been sent.
     promoters, detractors : float
         The label is 1 for this mark or more (promoters), or for this mark or less (detractors).
     """
-    paths, t0, reason = at_landmark(journeys, landmark, mask, in_scope)
+    paths, t0, reason = at_landmark(journeys, landmark, window, mask, in_scope)
     linked = answers_on_journeys(surveys, paths.journey_id, paths.customer_id, t0, usable=reason == "", metric=metric)
     linked = linked.sort_values(["row", "asked"], kind="stable").drop_duplicates("row")
     rows, asked = linked["row"].to_numpy(), linked["asked"].to_numpy()
-    if horizon is not None:
-        near = asked <= t0[rows] + length(horizon)
-        linked, rows, asked = linked[near], rows[near], asked[near]
+    near = asked <= t0[rows] + length(horizon)
+    linked, rows, asked = linked[near], rows[near], asked[near]
     answered = np.zeros(len(paths), dtype=bool)
     answered[rows] = True
     leave_out(reason, ~answered, "no_answer")

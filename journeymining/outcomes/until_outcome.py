@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -80,13 +79,11 @@ def until_outcome(
     EmptyLogError
         If no journey is watched after its landmark, or the outcome never comes.
     """
-    if not config.event or config.landmark is None or config.horizon is None:
+    if not config.event:
         raise UsageError("How long it takes until an outcome can be said of events only: --event ACTIVITY.")
     in_scope = scope_of(config, journeys, in_scope)
     mask = list(dict.fromkeys([*config.event, *config.mask]))
-    paths, landmark, reason = at_landmark(journeys, config.landmark, mask, in_scope)
-    if config.window is not None:
-        paths = paths.keep_events(paths.time > landmark[paths.row] - length(config.window))
+    paths, landmark, reason = at_landmark(journeys, config.landmark, config.window, mask, in_scope)
     begin = landmark + length(config.gap)
     found = Occurrences(journeys, occurrences_in_log(journeys, config.event), begin, begin)
     if config.happens_once(name):
@@ -118,7 +115,7 @@ def _hazards(
         paths, following = paths[found.before == 0], found.next[found.before == 0]
     else:
         following = found.next
-    watched = np.minimum(paths.start + length(config.horizon or timedelta(0)), end)
+    watched = np.minimum(paths.start + length(config.horizon), end)
     timed = comparison[comparison["level"].isin(TIMED)].head(MOST_HAZARDS)
     timed = timed[timed["pattern"].str.startswith("uses ") | (timed["level"] != "channel")]
     patterns = list(zip(timed["level"], timed["pattern"], strict=True))

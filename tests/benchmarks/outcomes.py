@@ -78,7 +78,7 @@ def ours(folder, clock):
     from journeymining.outcomes.models import features, fit_all
     from journeymining.outcomes.splitting import split_outcome
 
-    config = OutcomeConfig(event="cancelled", landmark="journey_end", horizon="60 days")
+    config = OutcomeConfig(event="cancelled", landmark="journey_end", window="journey", gap="0 days", horizon="60 days")
     stages = {}
 
     def stage(name):

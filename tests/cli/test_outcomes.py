@@ -46,7 +46,9 @@ def run(*arguments):
     return result
 
 
-ASKED = ["--event", "cancel", "--landmark", "journey_end", "--horizon", "30 days", "--scope", "order", "--customer",
+WITHIN = ["--landmark", "journey_end", "--window", "journey", "--gap", "0 days", "--horizon"]
+SENT_WITHIN = ["--landmark", "journey_end", "--window", "journey", "--horizon", "30 days"]
+ASKED = ["--event", "cancel", *WITHIN, "30 days", "--scope", "order", "--customer",
          "customer_id"]  # fmt: skip
 
 
@@ -84,8 +86,11 @@ def test_a_folder_that_is_there_stays_unless_forced(log, tmp_path):
         ([], "Say what the outcome is"),
         (["--event", "cancel", "--label-column", "label"], "Say what the outcome is"),
         (["--label-column", "label"], "--positive"),
-        (["--event", "cancel"], "landmark and horizon must be stated"),
-        (["--event", "cancl", "--landmark", "journey_end", "--horizon", "1 day"], "Did you mean 'cancel'"),
+        (["--event", "cancel"], "landmark, window, gap and horizon must be stated"),
+        (
+            ["--event", "cancl", *WITHIN, "1 day"],
+            "Did you mean 'cancel'",
+        ),
     ],
 )
 def test_a_question_that_is_not_clear_is_refused(arguments, message, log):
@@ -197,7 +202,10 @@ def test_credit_for_an_event_is_shared_by_six_rules(log):
     ("arguments", "message"),
     [
         (["--attribution", "deliver", "--event", "cancel"], "stands alone"),
-        (["--silence", "--survival", "--landmark", "journey_end", "--horizon", "1 day"], "--survival needs --event"),
+        (
+            ["--silence", "--survival", *WITHIN, "1 day"],
+            "--survival needs --event",
+        ),
     ],
 )
 def test_two_questions_at_once_are_refused(arguments, message, log):
@@ -289,7 +297,7 @@ def beside(log, tmp_path):
 
 
 def test_an_outcome_in_a_table_is_that_of_the_events_it_was_made_from(log, beside):
-    where = ["--landmark", "journey_end", "--horizon", "30 days", "--scope", "order", "--customer", "customer_id"]
+    where = [*WITHIN, "30 days", "--scope", "order", "--customer", "customer_id"]
     run(log, "--table", "left", "--outcomes", beside / "left.csv", *where, "--mask", "cancel", "--out", beside / "a")
     run(log, "--event", "cancel", *where, "--out", beside / "b")
 
@@ -301,7 +309,7 @@ def test_an_outcome_in_a_table_is_that_of_the_events_it_was_made_from(log, besid
 
 
 def test_spend_is_a_sum_within_the_horizon(log, beside):
-    where = ["--landmark", "journey_end", "--horizon", "30 days", "--scope", "order", "--customer", "customer_id",
+    where = [*WITHIN, "30 days", "--scope", "order", "--customer", "customer_id",
              "--mask", "cancel", "--table", "left", "--outcomes", beside / "left.csv"]  # fmt: skip
 
     run(log, *where, "--at-least", 7.5, "--out", beside / "enough")
@@ -313,7 +321,7 @@ def test_spend_is_a_sum_within_the_horizon(log, beside):
 
 
 def test_answers_in_a_file_are_an_outcome(log, beside):
-    run(log, "--survey", "nps", "--promoters", 9, "--surveys", beside / "answers.csv", "--scope", "order",
+    run(log, "--survey", "nps", "--promoters", 9, "--surveys", beside / "answers.csv", *SENT_WITHIN, "--scope", "order",
         "--customer", "customer_id", "--out", beside / "nps")  # fmt: skip
 
     card = json.loads((beside / "nps/model_card.json").read_text(encoding="utf-8"))
@@ -335,8 +343,6 @@ def test_a_table_that_cannot_be_read_is_refused_with_what_would_do(content, mess
         (tmp_path / "t.csv").write_text(content)
 
     with pytest.raises(InputError, match=message):
-        run(
-            log, "--table", "left", "--outcomes", tmp_path / "t.csv", "--landmark", "journey_end", "--horizon", "9 days"
-        )
+        run(log, "--table", "left", "--outcomes", tmp_path / "t.csv", *WITHIN, "9 days")
     with pytest.raises(UsageError, match="--outcomes FILE goes with --table TYPE"):
-        run(log, "--table", "left", "--landmark", "journey_end", "--horizon", "9 days")
+        run(log, "--table", "left", *WITHIN, "9 days")

@@ -26,7 +26,7 @@ compare:
   callers: {first: [contains call], names: [callers, others]}
   returned: {outcome: again}
 outcomes:
-  again: {event: order, landmark: journey_end, gap: 0 days, horizon: 30 days}
+  again: {event: order, landmark: journey_end, window: journey, gap: 0 days, horizon: 30 days}
 report: {language: en, title: Shop}
 """
 

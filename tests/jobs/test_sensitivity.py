@@ -34,7 +34,7 @@ sources: {shop: {connector: csv, path: shop.csv}}
 identity: {keys: [account, email, cookie, device], sensitivity: true}
 journeys: {by: customer, cut: {gap: 30 days, end: [pay]}}
 design: design.yaml
-outcomes: {churn: {event: cancel, scope: order, landmark: journey_end, gap: 0 days, horizon: 10 days}}
+outcomes: {churn: {event: cancel, scope: order, landmark: journey_end, window: journey, gap: 0 days, horizon: 10 days}}
 """
 DESIGN = "journey: shop\nscope: {start: order, end: [pay]}\nflow: order > pay\n"
 

@@ -118,7 +118,8 @@ def test_deviations_of_whole_journeys_are_not_known_at_an_earlier_landmark():
     journeys, _ = compared()
 
     by_event, by_date, by_end = (
-        at_landmark(journeys, moment, [], None)[0] for moment in ("event 2", str(day(1).date()), "journey_end")
+        at_landmark(journeys, moment, "journey", [], None)[0]
+        for moment in ("event 2", str(day(1).date()), "journey_end")
     )
 
     assert by_event.conformance is None
@@ -134,7 +135,13 @@ def test_a_deviation_after_the_question_was_asked_is_no_feature():
         {"metric": "nps", "journey_id": ["late", "bad"], "value": [3.0, 9.0], "sent_at": [day(2), day(5)]}
     )
 
-    linked = link("nps", OutcomeConfig(survey="nps", promoters=9), journeys, surveys=surveys, in_scope=scope)
+    linked = link(
+        "nps",
+        OutcomeConfig(survey="nps", promoters=9, landmark="journey_end", window="journey", horizon="90 days"),
+        journeys,
+        surveys=surveys,
+        in_scope=scope,
+    )
     late = dict(zip(linked.journeys.journey_id, linked.journeys.conformance["late"], strict=True))
 
     assert np.isnan(late["late"])  # it came late on day 3.5, after the question
@@ -143,7 +150,8 @@ def test_a_deviation_after_the_question_was_asked_is_no_feature():
 
 def test_the_card_says_that_deviations_come_too_late_or_stand_on_masked_events():
     events, flags = simulated(900)
-    question = {"event": "contract_cancelled", "horizon": "180 days", "scope": ["order_placed"]}
+    question = {"event": "contract_cancelled", "window": "journey", "gap": "0 days", "horizon": "180 days",
+                "scope": ["order_placed"]}  # fmt: skip
     journeys = journeys_from_events(events)
 
     early = outcomes(journeys, OutcomeConfig(landmark="event 2", **question), name="churn", deviations=flags, repeats=5)

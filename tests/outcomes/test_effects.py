@@ -31,7 +31,14 @@ from journeymining.proportions import benjamini_hochberg
 
 from .conftest import journeys_of, simulated
 
-CHURN = OutcomeConfig(event="contract_cancelled", landmark="journey_end", horizon="180 days", scope=["order_placed"])
+CHURN = OutcomeConfig(
+    event="contract_cancelled",
+    landmark="journey_end",
+    window="journey",
+    gap="0 days",
+    horizon="180 days",
+    scope=["order_placed"],
+)
 
 
 def table_of(n=4000, **planted):

@@ -16,6 +16,9 @@ from journeymining.outcomes.surveys import link_survey
 
 from .conftest import day, journeys_of, log_of
 
+ASKED = {"landmark": "journey_end", "window": "journey", "horizon": "30 days"}
+STATED = {**ASKED, "gap": "0 days"}
+
 ROWS = [
     ("j1", "ann", "order", 0),
     ("j1", "ann", "active", 2),
@@ -31,7 +34,7 @@ def outcome(**choices):
     return link_outcome(
         journeys_of(ROWS),
         occurrences_in_log(journeys_of(ROWS), ["cancel"]),
-        **{"landmark": "journey_end", "horizon": "60 days", "gap": "0 days", "mask": ["cancel"]} | choices,
+        **STATED | {"horizon": "60 days", "mask": ["cancel"]} | choices,
     )
 
 
@@ -72,9 +75,8 @@ def test_who_had_it_before_is_not_at_risk():
     late = journeys_of([*ROWS, ("j6", "ann", "order", 31)])
 
     linked = link_outcome(
-        late, occurrences_in_log(late, ["cancel"]), landmark="journey_end", horizon="60 days", gap="0 days",
-        mask=["cancel"], once=True,
-    )  # fmt: skip
+        late, occurrences_in_log(late, ["cancel"]), **STATED | {"horizon": "60 days"}, mask=["cancel"], once=True
+    )
 
     assert "j6" not in labels(linked)
     assert linked.counts["already"] == 1
@@ -99,16 +101,14 @@ def test_the_window_drops_what_is_too_old():
 def test_an_open_journey_has_not_reached_its_end():
     journeys = journeys_of(ROWS, journeys=pd.DataFrame({"journey_id": ["j2"], "open": [True]}))
 
-    linked = link_outcome(
-        journeys, occurrences_in_log(journeys, ["cancel"]), landmark="journey_end", horizon="60 days", gap="0 days"
-    )
+    linked = link_outcome(journeys, occurrences_in_log(journeys, ["cancel"]), **STATED | {"horizon": "60 days"})
 
     assert "j2" not in labels(linked)
     assert linked.counts["landmark_not_reached"] == 1
 
 
 def test_silence_is_churn_only_if_the_window_was_watched():
-    config = OutcomeConfig(silence=True, landmark="journey_end", horizon="40 days")
+    config = OutcomeConfig(silence=True, landmark="journey_end", window="journey", gap="0 days", horizon="40 days")
 
     linked = link("churn", config, journeys_of(ROWS))
 
@@ -126,7 +126,7 @@ def test_a_table_of_outcomes_brings_its_own_horizon_of_observation():
         }
     )
 
-    config = OutcomeConfig(table="renewal", landmark="journey_end", horizon="30 days")
+    config = OutcomeConfig(table="renewal", landmark="journey_end", window="journey", gap="0 days", horizon="30 days")
 
     linked = link("renewal", config, journeys_of(ROWS), table=table)
 
@@ -145,7 +145,7 @@ def test_spend_adds_up():
 
 def outcome_by_value(table):
     return link_outcome(
-        journeys_of(ROWS), table, landmark="journey_end", horizon="20 days", gap="0 days", at_least=60, mask=["cancel"],
+        journeys_of(ROWS), table, **STATED | {"horizon": "20 days"}, at_least=60, mask=["cancel"],
         in_scope=np.array([True, True, False, False, False]),
     )  # fmt: skip
 
@@ -160,7 +160,7 @@ def test_a_promoter_is_yes_and_silence_of_a_customer_is_not_no():
         }
     )
 
-    linked = link("nps", OutcomeConfig(survey="nps", promoters=9), journeys_of(ROWS), surveys=surveys)
+    linked = link("nps", OutcomeConfig(survey="nps", promoters=9, **ASKED), journeys_of(ROWS), surveys=surveys)
 
     assert labels(linked) == {"j1": 1, "j2": 0}  # bob's first answer counts
     assert linked.counts["no_answer"] == 3
@@ -169,7 +169,7 @@ def test_a_promoter_is_yes_and_silence_of_a_customer_is_not_no():
 def test_what_happened_after_the_question_is_no_feature():
     surveys = pd.DataFrame({"metric": ["nps"], "journey_id": ["j2"], "value": [2.0], "sent_at": [day(1)]})
 
-    linked = link_survey(journeys_of(ROWS), surveys, metric="nps", promoters=9)
+    linked = link_survey(journeys_of(ROWS), surveys, metric="nps", promoters=9, **ASKED)
 
     assert linked.journeys.journey_id.tolist() == ["j2"]
     assert linked.journeys.lengths.tolist() == [1]  # "active" came on day 5
@@ -178,11 +178,17 @@ def test_what_happened_after_the_question_is_no_feature():
 @pytest.mark.parametrize(
     ("section", "message"),
     [
-        ({"event": "cancel"}, "landmark and horizon must be stated"),
-        ({"event": "cancel", "survey": "nps"}, "found event and survey"),
-        ({}, "found none"),
-        ({"survey": "nps"}, "promoters"),
-        ({"event": "cancel", "landmark": "journey_end", "horizon": "0 days"}, "longer than nothing"),
+        ({"event": "cancel"}, "landmark, window, gap and horizon must be stated"),
+        ({"event": "cancel", **ASKED}, "gap must be stated: .*for instance gap: 0 days"),
+        ({"silence": True, **STATED, "window": None}, "window must be stated: .*for instance window: journey"),
+        ({"survey": "nps", "promoters": 9}, "landmark, window and horizon must be stated"),
+        ({"survey": "nps", "promoters": 9, **STATED}, "a survey has no gap"),
+        ({"event": "cancel", **ASKED, "gab": "0 days"}, "gab"),
+        ({"event": "cancel", **STATED, "window": "0 days"}, "window must be longer than nothing"),
+        ({"event": "cancel", "survey": "nps", **ASKED}, "found event and survey"),
+        (STATED, "found none"),
+        ({"survey": "nps", **ASKED}, "promoters"),
+        ({"event": "cancel", **STATED, "horizon": "0 days"}, "longer than nothing"),
     ],
 )
 def test_a_section_that_leaves_the_question_open_is_refused(section, message):
@@ -196,7 +202,7 @@ def test_a_landmark_nobody_understands_is_refused():
 
 
 def test_an_activity_that_does_not_occur_is_named():
-    config = OutcomeConfig(event="cancle", landmark="journey_end", horizon="1 day")
+    config = OutcomeConfig(event="cancle", landmark="journey_end", window="journey", gap="0 days", horizon="1 day")
 
     with pytest.raises(UsageError, match="Did you mean 'cancel'"):
         link("churn", config, journeys_of(ROWS))
@@ -206,16 +212,47 @@ def test_a_metric_that_nobody_asked_is_named():
     surveys = pd.DataFrame({"metric": ["csat"], "customer_id": ["ann"], "value": [2.0], "sent_at": [day(1)]})
 
     with pytest.raises(InputError, match="Metrics found: csat"):
-        link_survey(journeys_of(ROWS), surveys, metric="nps", promoters=9)
+        link_survey(journeys_of(ROWS), surveys, metric="nps", promoters=9, **ASKED)
 
 
 def test_the_definition_says_what_is_counted():
-    config = OutcomeConfig(event="cancel", landmark="journey_end", horizon="60 days", gap="2 days")
+    config = OutcomeConfig(event="cancel", landmark="journey_end", window="journey", gap="2 days", horizon="60 days")
 
     assert config.definition("churn") == (
-        "churn = cancel within 62 days after the end of the journey, not counting the first 2 days; paths hold "
-        "everything up to that landmark; journeys not observed that long are left out, never counted as 'no'."
+        "churn = cancel within 60 days after the end of the journey, counted after a gap of 2 days; paths hold the "
+        "whole journey up to that landmark; journeys not observed that long are left out, never counted as 'no'."
     )
+    assert "counted without a gap;" in OutcomeConfig(event="cancel", **STATED).definition("churn")
+    survey = OutcomeConfig(survey="nps", detractors=6, landmark="event 3", window="30 days", horizon="2 weeks")
+    assert survey.definition("unhappy") == (
+        "unhappy = 6 or less on the survey 'nps', asked within 14 days after event 3 of the journey; paths hold the "
+        "last 30 days up to that landmark or the question; journeys without an answer are left out."
+    )
+
+
+def test_what_was_stated_is_the_question_again():
+    stated = {"event": ["cancel"], **STATED, "gap": "0 days", "window": "30 days"}
+
+    assert OutcomeConfig(**stated).section() == stated
+
+
+def test_a_survey_looks_back_as_far_as_its_window():
+    surveys = pd.DataFrame({"metric": ["nps"], "journey_id": ["j2"], "value": [2.0], "sent_at": [day(9)]})
+
+    whole = link_survey(journeys_of(ROWS), surveys, metric="nps", promoters=9, **ASKED)
+    last = link_survey(journeys_of(ROWS), surveys, metric="nps", promoters=9, **ASKED | {"window": "1 day"})
+
+    assert whole.journeys.lengths.tolist() == [2]
+    assert last.journeys.lengths.tolist() == [1]
+
+
+def test_a_journey_without_an_event_in_the_window_is_left_out_and_counted():
+    linked = outcome(landmark="2025-03-04", window="2 days")
+
+    # Of the two that had begun, ann's second event (day 2) is in the window, bob's order (day 0) is not; j4 is masked.
+    assert labels(linked) == {"j1": 1}
+    assert linked.journeys.lengths.tolist() == [1]
+    assert linked.counts["nothing_left"] == 2
 
 
 def test_a_text_that_is_a_number_throughout_is_a_number_and_a_code_is_not():
@@ -246,7 +283,7 @@ def test_a_text_that_is_a_number_throughout_is_a_number_and_a_code_is_not():
     ],
 )
 def test_whether_an_outcome_is_good_news_is_said_or_follows_from_its_kind(name, section, wanted):
-    stated = {} if "survey" in section else {"landmark": "journey_end", "horizon": "30 days"}
+    stated = ASKED if "survey" in section else STATED
 
     config = OutcomeConfig(**section, **stated)
 
@@ -259,10 +296,10 @@ def test_whether_an_outcome_is_good_news_is_said_or_follows_from_its_kind(name, 
 def test_a_table_is_no_outcome_of_a_job():
     job = {
         "job": "j", "sources": {"crm": {"connector": "salesforce", "path": "x"}}, "journeys": {"by": "customer"},
-        "outcomes": {"renewal": {"table": "renewal", "landmark": "journey_end", "horizon": "30 days"}},
+        "outcomes": {"renewal": {"table": "renewal", **STATED}},
     }  # fmt: skip
 
     with pytest.raises(ValidationError, match="let a connector make events of it"):
         JobConfig.model_validate(job)
-    job["outcomes"]["renewal"] = {"event": "renewed", "landmark": "journey_end", "horizon": "30 days", "wanted": True}
+    job["outcomes"]["renewal"] = {"event": "renewed", **STATED, "wanted": True}
     assert JobConfig.model_validate(job).outcomes["renewal"].is_wanted("renewal")

@@ -45,7 +45,14 @@ from journeymining.outcomes.sequences import closed, contains_sequences, mine_se
 
 from .conftest import journeys_of, simulated
 
-CHURN = OutcomeConfig(event="contract_cancelled", landmark="journey_end", horizon="180 days", scope=["order_placed"])
+CHURN = OutcomeConfig(
+    event="contract_cancelled",
+    landmark="journey_end",
+    window="journey",
+    gap="0 days",
+    horizon="180 days",
+    scope=["order_placed"],
+)
 
 ENCODERS = [
     AggregateEncoder(), StaticEncoder(), LastStateEncoder(), LengthEncoder(), ChannelEncoder(),

@@ -20,7 +20,14 @@ from journeymining.outcomes.scoring import read_scorer, score
 
 from .conftest import simulated
 
-CHURN = OutcomeConfig(event="contract_cancelled", landmark="journey_end", horizon="180 days", scope=["order_placed"])
+CHURN = OutcomeConfig(
+    event="contract_cancelled",
+    landmark="journey_end",
+    window="journey",
+    gap="0 days",
+    horizon="180 days",
+    scope=["order_placed"],
+)
 
 
 def cut_at(events, day):
@@ -63,6 +70,15 @@ def test_a_file_gives_the_chances_that_the_model_gave(trained):
     assert card["question"] == CHURN.section()
     if card["calibrated"]["used"]:
         assert card["calibrated"]["brier_after"] <= card["calibrated"]["brier_before"]
+
+
+def test_a_model_whose_question_left_something_open_is_refused(trained):
+    folder, result = trained
+    model, card = read_scorer(folder)
+    question = {key: value for key, value in card["question"].items() if key != "gap"}
+
+    with pytest.raises(InputError, match=r"gap must be stated.*fit the model again"):
+        score(model, card | {"question": question}, result.linked.journeys)
 
 
 def test_the_same_company_has_not_drifted_and_another_one_has(trained):

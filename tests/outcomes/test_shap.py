@@ -18,7 +18,13 @@ from journeymining.outcomes.shap_values import shap_summary
 from .conftest import simulated
 
 CHURN = OutcomeConfig(
-    event="contract_cancelled", landmark="journey_end", horizon="180 days", scope=["order_placed"], explain=True
+    event="contract_cancelled",
+    landmark="journey_end",
+    window="journey",
+    gap="0 days",
+    horizon="180 days",
+    scope=["order_placed"],
+    explain=True,
 )
 
 

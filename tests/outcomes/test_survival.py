@@ -163,7 +163,9 @@ def test_the_time_to_the_next_purchase_is_the_worked_example():
     rows = [(f"j{i}", f"c{i}", "order", 0.0) for i in range(5)]
     rows += [(f"n{i}", f"c{i}", "purchase", day) for i, day in ((0, 2.0), (2, 4.0), (4, 6.0))]
     rows += [("end", "end", "ping", 6.0)]
-    config = OutcomeConfig(event="purchase", landmark="journey_end", horizon="30 days", scope=["order"])
+    config = OutcomeConfig(
+        event="purchase", landmark="journey_end", window="journey", gap="0 days", horizon="30 days", scope=["order"]
+    )
 
     found = until_outcome("repurchase", config, journeys_of(rows))
 

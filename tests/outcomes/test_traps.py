@@ -23,7 +23,14 @@ from journeymining.outcomes.splitting import check_disjoint, customer_split, spl
 
 from .conftest import DAY, day, journeys_of, simulated
 
-CHURN = OutcomeConfig(event="contract_cancelled", landmark="journey_end", horizon="180 days", scope=["order_placed"])
+CHURN = OutcomeConfig(
+    event="contract_cancelled",
+    landmark="journey_end",
+    window="journey",
+    gap="0 days",
+    horizon="180 days",
+    scope=["order_placed"],
+)
 
 
 # T1: the same case on both sides
@@ -92,7 +99,13 @@ def test_two_journeys_of_an_outcome_prove_no_proxy_and_ten_do():
     def found(outcomes):
         left = [(f"x{i}", f"c{i}", "left", 3) for i in range(outcomes)]
         journeys = journeys_of([*rows, *left, ("end", "end", "ping", 99)])
-        question = {"landmark": "journey_end", "horizon": "9 days", "gap": "0 days", "mask": ["left", "ping"]}
+        question = {
+            "landmark": "journey_end",
+            "window": "journey",
+            "gap": "0 days",
+            "horizon": "9 days",
+            "mask": ["left", "ping"],
+        }
         linked = link_outcome(journeys, occurrences_in_log(journeys, ["left"]), **question)
         assert linked.counts["positives"] == outcomes
         return audit(linked)
@@ -150,8 +163,8 @@ def test_who_lives_to_be_called_is_not_saved_by_the_call():
 
     naive = difference_of(called < gone, (gone < 100).astype(np.int8), np.arange(n))
     linked = link_outcome(
-        journeys, occurrences_in_log(journeys, ["left"]), landmark=str(day(40).date()), horizon="100 days",
-        gap="0 days", mask=["left"], once=True,
+        journeys, occurrences_in_log(journeys, ["left"]), landmark=str(day(40).date()), window="journey", gap="0 days",
+        horizon="100 days", mask=["left"], once=True,
     )  # fmt: skip
     calls = linked.journeys.row[linked.journeys.is_activity(["upgrade_call"])]
     has = np.bincount(calls, minlength=len(linked.label)) > 0

@@ -31,6 +31,7 @@ def test_who_buys_again(shared_data, tmp_path):
     log[["journey_id", "activity", "timestamp", "value"]].to_csv(tmp_path / "orders.csv", index=False)
 
     run(tmp_path / "orders.csv", "--timezone", "UTC", "--event", "repurchase", "--landmark", "1997-07-01",
+        "--window", "journey", "--gap", "0 days",
         "--horizon", "180 days", "--out", tmp_path / "out")  # fmt: skip
 
     card = json.loads((tmp_path / "out/model_card.json").read_text(encoding="utf-8"))
@@ -64,8 +65,20 @@ def test_nothing_can_be_said_of_33_journeys(shared_data, tmp_path):
     asked = [tmp_path / "greps.csv", "--event", "user|negative", "--mask", "positive|positive", "--mask", "end"]
 
     with pytest.raises(InputError, match="3 features give it away"):
-        run(*asked, "--landmark", "journey_end", "--horizon", "1 hour")
-    run(*asked, "--landmark", "event 20", "--horizon", "1 day", "--out", tmp_path / "out")
+        run(*asked, "--landmark", "journey_end", "--window", "journey", "--gap", "0 days", "--horizon", "1 hour")
+    run(
+        *asked,
+        "--landmark",
+        "event 20",
+        "--window",
+        "journey",
+        "--gap",
+        "0 days",
+        "--horizon",
+        "1 day",
+        "--out",
+        tmp_path / "out",
+    )
 
     card = json.loads((tmp_path / "out/model_card.json").read_text(encoding="utf-8"))
     assert (card["labelled"], card["positives"]) == (33, 16)
