@@ -110,6 +110,8 @@ class Paged:
         page = self.config.page
         if page.by == "none" or (page.more and not at(answer, page.more)) or (page.last and at(answer, page.last)):
             return None
+        if page.size is not None and count < page.size:
+            return None
         counted = self._counted(address)
         if counted is not None:
             step = count if page.by == "offset" else 1
@@ -144,15 +146,19 @@ class Paged:
 def at(node: Any, place: str) -> Any:
     """Return what is at a dotted place of a JSON value, None where nothing is; a name with dots is found first.
 
+    Places in a list count from 0, or from its end: -1 is the last.
+
     Examples
     --------
     >>> at({"paging": [{"next": 7}]}, "paging.0.next"), at({"@odata.nextLink": "x"}, "@odata.nextLink"), at({}, "a.b")
     (7, 'x', None)
+    >>> at({"items": [{"token": "a"}, {"token": "b"}]}, "items.-1.token"), at({"items": []}, "items.-1.token")
+    ('b', None)
     """
     if isinstance(node, dict) and place in node:
         return node[place]
     step, _, rest = place.partition(".")
-    if isinstance(node, list) and step.isdecimal() and int(step) < len(node):
+    if isinstance(node, list) and step.removeprefix("-").isdecimal() and -len(node) <= int(step) < len(node):
         inner = node[int(step)]
     elif isinstance(node, dict):
         inner = node.get(step)

@@ -87,11 +87,14 @@ class Paging(Strict):
     first: int | None = None
     """Number of the first page (1) or record (0)."""
     next: str | None = None
-    """Place of the next address or token in the answer (``paging.next.after``); without it, of links, the header."""
+    """Place of the next address or token in the answer (``paging.next.after``, ``items.-1.token`` of the last record);
+    without it, of links, the header."""
     more: str | None = None
     """Place of what is true while there are further pages (``has_more``), where a next one is always named."""
     last: str | None = None
     """Place of what is true on the last page (``end_of_stream``), likewise."""
+    size: int | None = Field(default=None, ge=1)
+    """Records of a full page: one with fewer is the last, where nothing else tells."""
 
 
 class Answers(Cursor):

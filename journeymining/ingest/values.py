@@ -67,6 +67,10 @@ def _http_status(sql: str) -> str:
         WHEN regexp_full_match({sql}, '[123]\\d\\d') THEN 'ok' END"""
 
 
+def _adobe_purchase(sql: str) -> str:
+    return f"CASE WHEN regexp_matches({sql}, '(^|,)1($|[,=])') THEN 'purchase' END"
+
+
 def _json_members(sql: str) -> str:
     # Parameters of one event may come in any order: sorted, so that copies of one record are equal.
     return f"""CASE WHEN json_valid({sql}) AND json_type({sql}) = 'ARRAY'
@@ -74,6 +78,7 @@ def _json_members(sql: str) -> str:
 
 
 CONVERSIONS: dict[str, Callable[[str], str]] = {
+    "adobe_purchase": _adobe_purchase,
     "asterisk_epoch": _asterisk_epoch,
     "before_comma": lambda sql: f"nullif(trim(split_part({sql}, ',', 1)), '')",
     "decode_url": lambda sql: f"url_decode({sql})",
@@ -89,13 +94,13 @@ CONVERSIONS: dict[str, Callable[[str], str]] = {
 }
 """Conversion -> how it is written in SQL.
 
-``asterisk_epoch``: the seconds in an Asterisk uniqueid (``pbx-1795317312.0`` -> ``1795317312``). ``url_path``: an URL
-without scheme, host, query and fragment, e-mail addresses in it masked. ``host_path``: the same of an URL written
-without scheme. ``request``: method and path of the first line of an HTTP request; null where it has no known method.
-``http_status``: ok for 1xx to 3xx, failed for 4xx and 5xx. ``snake_case``: a name as `lower_case_words`.
-``sorted_members``: the members of a JSON list in alphabetical order. ``decode_url``: ``%20`` and the like as the
-characters they stand for. ``plus_is_space``: a space for every ``+``. ``before_comma``: what stands before the first
-comma.
+``adobe_purchase``: ``purchase`` where a list of Adobe's events (``1,200=9.5``) has event 1. ``asterisk_epoch``: the
+seconds in an Asterisk uniqueid (``pbx-1795317312.0`` -> ``1795317312``). ``url_path``: an URL without scheme, host,
+query and fragment, e-mail addresses in it masked. ``host_path``: the same of an URL written without scheme.
+``request``: method and path of the first line of an HTTP request; null where it has no known method. ``http_status``:
+ok for 1xx to 3xx, failed for 4xx and 5xx. ``snake_case``: a name as `lower_case_words`. ``sorted_members``: the members
+of a JSON list in alphabetical order. ``decode_url``: ``%20`` and the like as the characters they stand for.
+``plus_is_space``: a space for every ``+``. ``before_comma``: what stands before the first comma.
 """
 
 

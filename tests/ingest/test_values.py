@@ -16,6 +16,9 @@ def run(sql, text):
 @pytest.mark.parametrize(
     ("name", "text", "expected"),
     [
+        ("adobe_purchase", "1", "purchase"),
+        ("adobe_purchase", "200=9.50,1,12", "purchase"),
+        ("adobe_purchase", "12,21,200=1", None),
         ("asterisk_epoch", "acme-1795317312.0", "1795317312"),
         ("asterisk_epoch", "1795317312.17", "1795317312"),
         ("asterisk_epoch", "garbage", None),
