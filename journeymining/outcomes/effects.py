@@ -12,6 +12,8 @@ from scipy import stats
 from journeymining.exceptions import UsageError
 from journeymining.outcomes.adjustment import Adjusted, adjusted_difference
 from journeymining.outcomes.correlation import posthog_correlation
+from journeymining.outcomes.encoders import constant_columns
+from journeymining.outcomes.strata import reversed_within
 from journeymining.outcomes.variants import memberships
 from journeymining.proportions import (
     benjamini_hochberg,
@@ -24,6 +26,8 @@ from journeymining.proportions import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from journeymining.outcomes.journey_frame import JourneyFrame
@@ -35,16 +39,22 @@ COLUMNS = [
     "outcome", "level", "pattern", "n", "rate", "rate_low", "rate_high", "rate_eb",
     "difference", "difference_low", "difference_high", "adjusted", "adjusted_low", "adjusted_high", "p", "q",
     "holdout_n", "holdout_difference", "holdout_low", "holdout_high", "smallest_detectable", "verdict",
-    "e_value", "overlap", "risk_ratio", "information_gain",
+    "e_value", "overlap", "risk_ratio", "information_gain", "reversed_within",
 ]  # fmt: skip
 
 HIGHER, LOWER = "claimed: higher", "claimed: lower"
 NOT_DISTINGUISHABLE = "not distinguishable"
 NOT_CONFIRMED = "not distinguishable: not confirmed on held-out journeys"
 CASE_MIX = "not distinguishable: other differences between the journeys explain it"
+REVERSED = "not distinguishable: turns round within {attribute}"
 
 COMPARABLE = 0.5
 """Share of comparable journeys from which on an adjusted difference can take a claim back."""
+
+LEVEL = 0.05
+
+MOST_VALUES = 50
+"""Values of an attribute beyond which its strata are too thin to compare within."""
 
 MOST_ADJUSTED = 50_000
 """Journeys that an adjusted difference is estimated on at most; beyond, a seeded sample of them."""
@@ -92,11 +102,14 @@ def effects(
         held-out side ``holdout_n``, ``holdout_difference``, ``holdout_low``, ``holdout_high``;
         ``smallest_detectable`` (the difference that n would reveal with 80 % power), ``verdict``, ``e_value``,
         ``overlap``; on the training side ``risk_ratio`` (of the rates) and ``information_gain`` (bits of the outcome
-        that knowing of the pattern tells). All intervals are 95 % and widened for customers with several journeys.
+        that knowing of the pattern tells); ``reversed_within`` names attributes of the journey (segment, first
+        channel, ...) within whose values the difference has the other sign, see
+        `journeymining.outcomes.strata.reversed_within`; only looked for where q < .05. All intervals are 95 % and
+        widened for customers with several journeys.
         Smallest p first, ties by level and pattern.
 
-        ``verdict`` is *claimed* only if q < .05, the held-out interval excludes 0 on the same side, and so does the
-        adjusted one where half of the journeys or more are comparable.
+        ``verdict`` is *claimed* only if q < .05, the held-out interval excludes 0 on the same side, so does the
+        adjusted one where half of the journeys or more are comparable, and no attribute turns the difference round.
     """
     if method == "posthog":
         return posthog_correlation(linked.journeys, linked.label)
@@ -122,13 +135,18 @@ def effects(
         frame.loc[place, ["adjusted", "adjusted_low", "adjusted_high", "e_value", "overlap"]] = [
             adjusted.difference, adjusted.low, adjusted.high, adjusted.e_value, adjusted.overlap,
         ]  # fmt: skip
+    attributes = _attributes(linked.journeys)
+    frame["reversed_within"] = [
+        _reversed(table, place, linked, split, attributes) if q < LEVEL else ""
+        for place, q in zip(frame["place"], frame["q"], strict=True)
+    ]
     frame["verdict"] = [verdict({str(k): v for k, v in row.items()}) for row in frame.to_dict("records")]
     return frame[COLUMNS]
 
 
 def verdict(row: dict[str, Any]) -> str:
     """Return what may be said of a row of the effects table."""
-    if not row["q"] < 0.05:
+    if not row["q"] < LEVEL:
         return NOT_DISTINGUISHABLE
     sign = 1 if row["difference"] > 0 else -1
     if not _excludes_zero(row["holdout_low"], row["holdout_high"], sign):
@@ -137,6 +155,8 @@ def verdict(row: dict[str, Any]) -> str:
     comparable = row["overlap"] >= COMPARABLE
     if comparable and not _excludes_zero(row["adjusted_low"], row["adjusted_high"], sign):
         return CASE_MIX
+    if row["reversed_within"]:
+        return REVERSED.format(attribute=row["reversed_within"])
     return HIGHER if sign > 0 else LOWER
 
 
@@ -239,7 +259,29 @@ def _compare(
         "overlap": math.nan,
         "risk_ratio": float((k1 / n1) / (k0 / n0)) if k0 else math.nan,
         "information_gain": information_gain(has, label),
+        "reversed_within": "",
     }
+
+
+def _attributes(journeys: JourneyFrame) -> dict[str, NDArray[np.int64]]:
+    """Return what journeys can be told apart by before any pattern: name -> the value's number per journey."""
+    first, some = np.minimum(journeys.offsets[:-1], max(len(journeys.time) - 1, 0)), journeys.lengths > 0
+    found = {}
+    for name in [*sorted(constant_columns(journeys) & set(journeys.coded)), "activity", "channel"]:
+        if name in journeys.coded and len(journeys.coded[name].levels) <= MOST_VALUES:
+            # Missing values are a value of their own.
+            codes = np.where(some, journeys.coded[name].codes[first], -1) + 1
+            found[f"first {name}" if name in ("activity", "channel") else name] = codes.astype(np.int64)
+    return found
+
+
+def _reversed(
+    table: Memberships, place: int, linked: LinkedOutcome, split: Split, attributes: Mapping[str, NDArray[np.int64]]
+) -> str:
+    asked = table.asked[place]
+    rows = split.train if asked is None else split.train[asked[split.train]]
+    inside = {name: codes[rows] for name, codes in attributes.items()}
+    return " and ".join(reversed_within(table.column(place)[rows], linked.label[rows], inside))
 
 
 def _adjusted(

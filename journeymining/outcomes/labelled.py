@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,17 +13,14 @@ from journeymining.outcomes.card import model_card
 from journeymining.outcomes.effects import effects
 from journeymining.outcomes.landmarks import Judged, LinkedOutcome, linked_outcome
 from journeymining.outcomes.modelling import fit_and_judge
+from journeymining.outcomes.moments import moments_of_truth
+from journeymining.outcomes.prefixes import longest_prefix, prefixes
 from journeymining.outcomes.results import OutcomeResult
 from journeymining.outcomes.shap_values import require_shap
 from journeymining.outcomes.splitting import Split, check_disjoint
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from journeymining.outcomes.journey_frame import JourneyFrame
-
-LONGEST = 40
-"""Prefixes are not longer than this, nor than nine in ten positive journeys."""
 
 
 def link_labels(journeys: JourneyFrame, column: str, positive: str, *, name: str | None = None) -> LinkedOutcome:
@@ -96,35 +92,6 @@ def strict_split(linked: LinkedOutcome, *, train_share: float = 0.8) -> tuple[Sp
     return split, replace(linked, journeys=shown)
 
 
-def longest_prefix(linked: LinkedOutcome) -> int:
-    """Return the length that nine in ten positive journeys do not exceed, at most 40."""
-    lengths = linked.journeys.lengths[linked.label == 1]
-    return min(LONGEST, math.ceil(float(np.quantile(lengths, 0.9)))) if len(lengths) else LONGEST
-
-
-def prefixes(journeys: JourneyFrame, label: NDArray[np.int8], *, longest: int) -> tuple[JourneyFrame, NDArray[np.int8]]:
-    """Return every beginning of every journey, from its first event up to ``longest`` events, with its label.
-
-    Prefixes keep the customer of their journey, so that grouped splits keep them together.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from journeymining.outcomes.journey_frame import journeys_from_events
-    >>> log = pd.DataFrame({"journey_id": ["a", "a", "b"], "activity": ["x", "y", "x"],
-    ...     "timestamp": pd.to_datetime([1, 2, 3], utc=True)})
-    >>> parts, labels = prefixes(journeys_from_events(log), np.array([1, 0]), longest=5)
-    >>> parts.lengths.tolist(), labels.tolist()
-    ([1, 2, 1], [1, 1, 0])
-    """
-    counts = np.minimum(journeys.lengths, longest)
-    rows = np.repeat(np.arange(len(journeys)), counts)
-    within = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
-    whole = journeys[rows]
-    place = np.arange(len(whole.time)) - whole.offsets[whole.row]
-    return whole.keep_events(place <= within[whole.row]), label[rows]
-
-
 def analyse_labelled(
     linked: LinkedOutcome,
     *,
@@ -159,4 +126,5 @@ def analyse_labelled(
     modelled = fit_and_judge(linked.name, train, y, test, truth, explain=explain, seed=seed, repeats=repeats)
     card = model_card(shown, split, modelled, suspects, question=question or {}, seed=seed)
     card["prefixes"] = {"longest": longest, "train": len(y), "test": len(truth)}
-    return OutcomeResult(effects(linked, split, seed=seed), card, linked, modelled.models, modelled.shap)
+    moments = moments_of_truth(shown, split, seed=seed)
+    return OutcomeResult(effects(linked, split, seed=seed), card, linked, modelled.models, modelled.shap, moments)

@@ -20,6 +20,7 @@ from journeymining.outcomes.journey_frame import JourneyFrame, journeys_for_outc
 from journeymining.outcomes.labels import link
 from journeymining.outcomes.model_file import write_model
 from journeymining.outcomes.modelling import fit_and_judge
+from journeymining.outcomes.moments import Moments, moments_of_truth
 from journeymining.outcomes.shap_values import ShapValues, require_shap
 from journeymining.outcomes.splitting import split_outcome
 
@@ -42,6 +43,7 @@ class OutcomeResult:
     linked: LinkedOutcome
     models: list[models.Fitted]
     shap: list[ShapValues] = field(default_factory=list)
+    moments: Moments | None = None
 
 
 def outcomes(
@@ -135,7 +137,8 @@ def analyse(
     )
     card = model_card(linked, split, modelled, suspects, question=question or {}, seed=seed, notes=notes or [])
     card["by_design"] = by_design
-    return OutcomeResult(effects=table, card=card, linked=linked, models=modelled.models, shap=modelled.shap)
+    moments = moments_of_truth(linked, split, seed=seed)
+    return OutcomeResult(table, card, linked, modelled.models, modelled.shap, moments)
 
 
 def _notes_on_design(journeys: JourneyFrame, linked: LinkedOutcome) -> list[str]:
@@ -156,9 +159,11 @@ def _notes_on_design(journeys: JourneyFrame, linked: LinkedOutcome) -> list[str]
 
 
 def write(result: OutcomeResult, folder: str | Path) -> list[Path]:
-    """Write ``outcome_effects.csv``, ``model_card.json`` and ``model.skops`` of one outcome; return their paths.
+    """Write all that was found of one outcome; return the paths.
 
-    With SHAP values also ``shap_values.parquet`` of the default model, one row per held-out journey.
+    ``outcome_effects.csv``, ``model_card.json``, ``model.skops``, and ``outcome_touchpoints.csv`` and
+    ``outcome_steps.csv`` (see `journeymining.outcomes.moments`). With SHAP values also ``shap_values.parquet`` of the
+    default model, one row per held-out journey.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -168,6 +173,10 @@ def write(result: OutcomeResult, folder: str | Path) -> list[Path]:
     model_file = folder / "model.skops"
     write_model(result.models[0], model_file)
     files = [effects_file, card_file, model_file]
+    if result.moments is not None:
+        for name, found in (("touchpoints", result.moments.touchpoints), ("steps", result.moments.steps)):
+            files.append(folder / f"outcome_{name}.csv")
+            found.to_csv(files[-1], index=False, lineterminator="\n")
     if result.shap:
         files.append(folder / "shap_values.parquet")
         result.shap[0].table().to_parquet(files[-1], index=False)

@@ -8,8 +8,9 @@ from journeymining.eventlog.reading import read_event_log
 from journeymining.eventlog.schema import REQUIRED
 from journeymining.outcomes.evaluation import weighted_auc
 from journeymining.outcomes.journey_frame import journeys_from_events
-from journeymining.outcomes.labelled import link_labels, longest_prefix, prefixes, strict_split
+from journeymining.outcomes.labelled import link_labels, strict_split
 from journeymining.outcomes.models import features, fit_logistic_model, threads_for
+from journeymining.outcomes.prefixes import longest_prefix, prefixes
 
 pytestmark = [pytest.mark.real_data, pytest.mark.slow]
 

@@ -16,9 +16,9 @@ from journeymining.outcomes.effects import difference_of, effects, length_strata
 from journeymining.outcomes.encoders import AggregateEncoder
 from journeymining.outcomes.evaluation import auc, weighted_auc
 from journeymining.outcomes.journey_frame import journeys_from_events
-from journeymining.outcomes.labelled import prefixes
 from journeymining.outcomes.labels import link, link_outcome, occurrences_in_log
 from journeymining.outcomes.models import fit_logistic_model
+from journeymining.outcomes.prefixes import prefixes
 from journeymining.outcomes.splitting import check_disjoint, customer_split, split_outcome, temporal_split
 
 from .conftest import DAY, day, journeys_of, simulated

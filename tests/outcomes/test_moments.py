@@ -1,0 +1,139 @@
+"""Moments of truth: hand-made journeys, a planted one, and the published weights of steps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from journeymining.outcomes.labels import link_outcome, occurrences_in_log
+from journeymining.outcomes.moments import (
+    TOUCHPOINTS,
+    changes,
+    deciding_steps,
+    moments_of_truth,
+    step_weight,
+    touchpoint_moments,
+)
+from journeymining.outcomes.splitting import Split
+
+from .conftest import journeys_of
+
+QUESTION = {"landmark": "journey_end", "window": "journey", "gap": "0 days", "horizon": "50 days", "mask": ["left"]}
+
+
+def linked_of(rows):
+    """Link journeys to their customers' "left"; a last ping says that everybody was watched long enough."""
+    journeys = journeys_of([*rows, ("last", "nobody", "ping", 400.0)])
+    return link_outcome(journeys, occurrences_in_log(journeys, ["left"]), **QUESTION)
+
+
+def halves(linked):
+    """Every other journey is held out."""
+    places = np.arange(len(linked.label))
+    return Split(places[::2], places[1::2], "customers", None, 0, 0)
+
+
+def company(n, *, effect, seed=0):
+    """Everybody asks, half of them complain, then pays; who complained leaves more often, by the effect."""
+    rng = np.random.default_rng(seed)
+    complains, lucky = rng.random(n) < 0.5, rng.random(n)
+    rows = []
+    for i in range(n):
+        middle = "complaint" if complains[i] else "visit"
+        rows += [(f"j{i:05}", f"c{i}", name, float(day)) for day, name in enumerate(["ask", middle, "pay"])]
+        if lucky[i] < 0.3 + effect * complains[i]:
+            rows.append((f"x{i:05}", f"c{i}", "left", 20.0))
+    return linked_of(rows)
+
+
+@pytest.mark.parametrize(("share", "weight"), [(1, 18), (0.9, 8.62), (0.5, -2), (0.1, -12.62), (0, -22)])
+def test_the_weight_of_a_step_is_the_published_one(share, weight):
+    assert step_weight(share) == pytest.approx(weight, abs=1e-2)
+
+
+def test_every_event_moves_the_chance_from_where_the_one_before_left_it():
+    moved = changes(np.array([0.5, 0.6, 0.1, 0.2]), np.array([1, 2, 3, 1]), rate=0.3)
+
+    assert moved == pytest.approx([0.2, 0.1, -0.5, -0.1])
+
+
+def test_the_touchpoint_that_was_planted_moves_the_chance_and_the_others_do_not():
+    linked = company(1600, effect=0.4)
+
+    found = touchpoint_moments(linked, halves(linked)).set_index("activity")
+
+    # The rate is .5; after a complaint it is .7, after a visit .3, and paying tells nothing new.
+    assert found.index[:2].sort_values().tolist() == ["complaint", "visit"]
+    assert found.loc["complaint", "shift"] == pytest.approx(0.2, abs=0.06)
+    assert found.loc["visit", "shift"] == pytest.approx(-0.2, abs=0.06)
+    assert found.loc["complaint", "shift_low"] > 0 > found.loc["visit", "shift_high"]
+    assert found.loc["pay", "move"] < 0.05
+    assert found.loc["ask", ["events", "journeys", "events_left"]].tolist() == [800, 800, 2]
+    assert found.loc["complaint", "journeys"] + found.loc["visit", "journeys"] == 800
+
+
+def test_where_nothing_was_planted_no_touchpoint_moves_much():
+    linked = company(1600, effect=0.0)
+
+    assert touchpoint_moments(linked, halves(linked))["move"].max() < 0.06
+
+
+def answered(n):
+    """The refused leave, the praised stay, the odd ones leave on the first side only, of the even ones half."""
+    rows = []
+    for i in range(n):
+        middle = ("refused", "praised", "odd", "even")[i // 2 % 4]
+        leaves = {"refused": True, "praised": False, "odd": i % 2 == 0, "even": i % 16 < 8}[middle]
+        rows += [(f"j{i:05}", f"c{i}", name, float(day)) for day, name in enumerate(["ask", middle, "bye"])]
+        rows += [(f"x{i:05}", f"c{i}", "left", 9.0)] if leaves else []
+    return linked_of(rows)
+
+
+def test_a_step_decides_only_if_held_out_journeys_agree():
+    linked = answered(800)
+
+    found = deciding_steps(linked, halves(linked)).set_index(["source", "target"])
+
+    assert found["decides"].to_dict() == {
+        ("ask", "refused"): "outcome", ("refused", "bye"): "outcome", ("ask", "praised"): "no outcome",
+        ("praised", "bye"): "no outcome", ("ask", "odd"): "", ("odd", "bye"): "", ("ask", "even"): "",
+        ("even", "bye"): "",
+    }  # fmt: skip
+    assert found.loc[("ask", "odd"), ["rate", "holdout_rate"]].tolist() == [1.0, 0.0]
+    assert found.loc[("ask", "refused"), ["n", "weight", "holdout_n", "events_left"]].tolist() == [100, 18.0, 100, 1.0]
+
+
+def test_fifty_of_fifty_do_not_decide_yet():
+    linked = answered(400)
+
+    found = deciding_steps(linked, halves(linked)).set_index(["source", "target"])
+
+    # Wilson: 50 of 50 is .929 at least.
+    assert found.loc[("ask", "refused"), ["n", "rate", "decides"]].tolist() == [50, 1.0, ""]
+    assert found.loc[("ask", "refused"), "rate_low"] == pytest.approx(0.9287, abs=1e-4)
+
+
+def test_a_rare_outcome_is_not_decided_by_every_step():
+    rows = [(f"j{i:05}", f"c{i}", name, float(day)) for i in range(1000) for day, name in enumerate(["ask", "pay"])]
+    rows += [(f"x{i:05}", f"c{i}", "left", 9.0) for i in range(0, 1000, 50)]
+
+    linked = linked_of(rows)
+
+    # Two in a hundred leave, whatever they do: that is the overall rate and no decision.
+    assert deciding_steps(linked, halves(linked))["decides"].tolist() == [""]
+
+
+def test_one_outcome_only_has_no_moments():
+    linked = linked_of([(f"j{i}", f"c{i}", "ask", 0.0) for i in range(40)])
+
+    found = moments_of_truth(linked, halves(linked))
+
+    assert found.touchpoints.columns.tolist() == TOUCHPOINTS
+    assert found.touchpoints.empty
+    assert found.steps.empty
+
+
+def test_few_journeys_at_a_touchpoint_say_nothing():
+    linked = company(60, effect=0.4)
+
+    assert set(touchpoint_moments(linked, halves(linked))["activity"]) <= {"ask", "pay"}
