@@ -11,6 +11,8 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 
+from journeymining.discovery.quantiles import SortedValues
+
 if TYPE_CHECKING:
     from journeymining.engines.prepared_log import Bucket, PreparedLog
 
@@ -55,12 +57,11 @@ def find_paths(log: PreparedLog) -> Paths:
         .sort(["journeys", "path"], descending=[True, False])
         .with_columns((pl.col("path").bin.size() // kind.itemsize).cast(pl.Int64).alias("length"))
     )
-    places = variants.select("path").with_row_index("variant")
-    of_journey = [
-        part.join(places, on="path", how="left", maintain_order="left")["variant"].to_numpy()[rows]
-        for part, rows in parts
-    ]
-    return Paths(variants, of_journey, kind)
+    every = pl.concat([part.select("path") for part, _ in parts])
+    places = every.join(variants.select("path").with_row_index("variant"), on="path", how="left", maintain_order="left")
+    ends = np.cumsum([part.height for part, _ in parts])
+    of_part = np.split(places["variant"].to_numpy(), ends[:-1])
+    return Paths(variants, [found[rows] for found, (_, rows) in zip(of_part, parts, strict=True)], kind)
 
 
 def variants(log: PreparedLog, *, paths: Paths | None = None) -> pd.DataFrame:
@@ -98,16 +99,11 @@ def variants(log: PreparedLog, *, paths: Paths | None = None) -> pd.DataFrame:
         lambda parts: pl.concat(parts),
         columns=["journey"],
     )
-    duration = pl.col("end") - pl.col("start")
-    times = (
-        spans.group_by("variant")
-        .agg(
-            pl.col("start").min().alias("first_seen"),
-            pl.col("start").max().alias("last_seen"),
-            (duration.quantile(0.5, "linear") / 1e6).alias("median_duration"),
-        )
-        .sort("variant")
-    )
+    variant, start = spans["variant"].to_numpy(), spans["start"].to_numpy()
+    first, last = (np.full(paths.variants.height, end) for end in (np.iinfo(np.int64).max, np.iinfo(np.int64).min))
+    np.minimum.at(first, variant, start)
+    np.maximum.at(last, variant, start)
+    durations = pl.DataFrame({"key": spans["variant"].cast(pl.Int64), "value": spans["end"] - spans["start"]})
     names = decode_paths(log, paths)
     found = paths.variants
     return pd.DataFrame(
@@ -116,9 +112,9 @@ def variants(log: PreparedLog, *, paths: Paths | None = None) -> pd.DataFrame:
             "path": names,
             "journeys": found["journeys"].to_numpy(),
             "events": (found["journeys"] * found["length"]).to_numpy(),
-            "first_seen": moments(times["first_seen"]),
-            "last_seen": moments(times["last_seen"]),
-            "median_duration": times["median_duration"].to_numpy(),
+            "first_seen": moments(pl.Series(first)),
+            "last_seen": moments(pl.Series(last)),
+            "median_duration": SortedValues.of(durations).medians() / 1e6,
         }
     )
 

@@ -184,8 +184,12 @@ class PreparedLog:
         4
         """
         chosen = None if columns is None else tuple(columns)
-        todo = [Bucket(number, path, chosen) for number, path in enumerate(self.bucket_paths)]
-        return merge(self.engine.map(kernel, todo))
+
+        def work(place: tuple[int, Path]) -> Partial:
+            # Made here, so that what it has read is forgotten with it.
+            return kernel(Bucket(*place, chosen))
+
+        return merge(self.engine.map(work, list(enumerate(self.bucket_paths))))
 
     def trace(self, keep: Callable[[Bucket], pl.Series]) -> pl.DataFrame:
         """Return the events behind a number.

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from journeymining.discovery.quantiles import summarise_values
+from journeymining.discovery.quantiles import NEAR, SortedValues, summarise_values
 from journeymining.engines.prepared_log import prepare
 
 PROBABILITIES = [0.0, 0.25, 0.5, 0.95, 1.0]
@@ -49,10 +49,21 @@ def misleading_parts():
     return [sampled if number % 12 == 0 else others[number] for number in range(BUCKETS)]
 
 
+def long_journeys():
+    """Return journeys that come back to a key after as few steps as are looked back over, and after more."""
+    parts = []
+    for number in range(BUCKETS):
+        lengths = [1, NEAR, NEAR + 1, NEAR + 2, 5 * NEAR]
+        journey = np.repeat(np.arange(len(lengths)), lengths)
+        key = np.arange(len(journey)) % (NEAR - 1 + number % 5)
+        parts.append(frame(key, np.arange(len(journey)), journey))
+    return parts
+
+
 @pytest.mark.parametrize(
     "parts",
-    [random_parts(1), random_parts(2), misleading_parts(), [frame([5], [1 << 62], [0])] * BUCKETS],
-    ids=["random", "random again", "a sample that misleads", "as large as numbers are"],
+    [random_parts(1), random_parts(2), misleading_parts(), [frame([5], [1 << 62], [0])] * BUCKETS, long_journeys()],
+    ids=["random", "random again", "a sample that misleads", "as large as numbers are", "long journeys"],
 )
 def test_equal_those_of_all_values_together(log, parts):
     found = summarise_values(log, lambda bucket: parts[bucket.number], PROBABILITIES, columns=["journey"])
@@ -73,3 +84,14 @@ def test_nothing_has_no_quantiles(log):
     found = summarise_values(log, lambda bucket: frame([], []), [0.5], columns=["journey"])
 
     assert found.shape == (0, 4)
+
+
+@pytest.mark.parametrize("largest", [1000, 1 << 62], ids=["packed", "too large to be packed"])
+def test_medians_of_values_that_fit_into_memory(largest):
+    rng = np.random.default_rng(3)
+    values = frame(rng.integers(0, 40, 500), rng.integers(0, largest, 500))
+
+    found = SortedValues.of(values)
+
+    wanted = [np.median(values.filter(pl.col("key") == key)["value"].to_numpy()) for key in found.keys]
+    assert found.medians().tolist() == pytest.approx(wanted, rel=1e-15)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import weakref
 
 import polars as pl
 import pyarrow as pa
@@ -312,3 +313,15 @@ def test_an_event_without_source_order_comes_last_of_its_moment_as_in_the_event_
         found = prepared.trace(lambda bucket: pl.repeat(value=True, n=bucket.events.height, eager=True))
 
     assert found["event_id"].to_list() == ["2", "1", "4", "3"]
+
+
+def test_what_a_kernel_has_read_is_forgotten_before_the_next_bucket(many):
+    read = []
+
+    def alive(bucket):
+        count = sum(one() is not None for one in read)
+        read.append(weakref.ref(bucket.events))
+        return count
+
+    with prepare(many, buckets=8, threads=1) as log:
+        assert log.run(alive, list, columns=["time"]) == [0] * 8
