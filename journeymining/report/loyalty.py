@@ -10,6 +10,7 @@ from journeymining.report.charts import axis, calibration, dots, scale_of
 from journeymining.report.deviations import SHORT
 from journeymining.report.explanation import dependence_picture, importance_picture, shap_picture
 from journeymining.report.fixes import fixes_picture
+from journeymining.report.moments import moments_picture
 from journeymining.report.tables import records, show_table
 from journeymining.report.text_metrics import readable
 
@@ -90,6 +91,7 @@ def _outcome(run: Run, outcome: Outcome, language: Language) -> dict[str, Any]:
         "support": [_support(one, language) for one in card.get("variants") or [] if one["level"] in SUPPORT],
         "effects": _effects(outcome, language, place / "outcome_effects.csv"),
         "fixes": fixes_picture(outcome, language, place / "fix_list.csv"),
+        "moments": moments_picture(outcome, language, place),
         "models": _models(card, language),
         "calibration": _calibration(card, language),
         "importance": importance_picture(card, language),
@@ -266,6 +268,7 @@ def _effect_columns(language: Language) -> dict[str, tuple[str, str]]:
         "holdout_low": (say("from"), "points"),
         "holdout_high": (say("to"), "points"),
         "smallest_detectable": (say("smallest detectable"), "points"),
+        "reversed_within": (say("turns round within"), "text"),
         "verdict": (say("verdict"), "text"),
     }
 

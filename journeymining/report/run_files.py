@@ -100,6 +100,26 @@ COLUMNS = {
     },
     "gap_sensitivity.csv": {"gap": TEXT, "journeys": "int64", "open": "int64", "share_open": "float64"},
     "process_models.csv": {"miner": TEXT, "fitness": "float64", "precision": "float64", "reason": TEXT},
+    "outcome_touchpoints.csv": {
+        "activity": TEXT,
+        "journeys": "int64",
+        "move": "float64",
+        "shift": "float64",
+        "shift_low": "float64",
+        "shift_high": "float64",
+        "events_left": "float64",
+    },
+    "outcome_steps.csv": {
+        "source": TEXT,
+        "target": TEXT,
+        "n": "int64",
+        "rate": "float64",
+        "rate_low": "float64",
+        "rate_high": "float64",
+        "holdout_n": "int64",
+        "holdout_rate": "float64",
+        "decides": TEXT,
+    },
     "outcome_effects.csv": {
         "level": TEXT,
         "pattern": TEXT,
@@ -124,6 +144,7 @@ OPTIONAL_TEXT = (
     "stands",
     "pending",
     "path",
+    "reversed_within",
 )
 
 
@@ -143,12 +164,14 @@ class Journeys:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is known of one outcome: effects of patterns, the card of its model, and what to mend first."""
+    """What is known of one outcome: effects of patterns, its model's card, what to mend first, where it shows."""
 
     name: str
     effects: pd.DataFrame | None
     card: dict[str, Any] | None
     fixes: pd.DataFrame | None = None
+    touchpoints: pd.DataFrame | None = None
+    steps: pd.DataFrame | None = None
 
 
 COMPARED = {
@@ -361,4 +384,5 @@ def _outcome(folder: Path, name: str) -> Outcome | None:
         return None
     if not name and effects is not None and "outcome" in effects and len(effects):
         name = str(effects["outcome"].iloc[0])
-    return Outcome(name or str((card or {}).get("outcome", "outcome")), effects, card, fixes)
+    touchpoints, steps = _table(folder / "outcome_touchpoints.csv"), _table(folder / "outcome_steps.csv")
+    return Outcome(name or str((card or {}).get("outcome", "outcome")), effects, card, fixes, touchpoints, steps)

@@ -110,6 +110,27 @@ def test_what_to_mend_first_has_intervals_and_is_called_an_association(run_folde
     assert "Download fix_list.csv" in text
 
 
+def test_where_an_outcome_shows_is_said_with_intervals_and_what_decides_with_both_sides(run_folder):
+    text = words(read(write_report(run_folder)))
+
+    assert "Where on the way it shows, by association" in text
+    assert "Complaint +7.4 [+5.1, +9.7] 61 journeys, 8.1 points either way, 1 event to come" in text
+    assert "Help page −0.4 [−1.2, +0.4] 130 journeys, 2.0 points either way, 3 events to come" in text
+    assert (
+        "Complaint → refund refused: 99.0% of 96 journeys have the outcome [95.5, 99.8], 97.6% of 41 held out" in text
+    )
+    assert "Help page → complaint:" not in text
+    assert "Download outcome_touchpoints.csv" in text
+    assert "Download outcome_steps.csv" in text
+
+
+def test_without_a_step_that_decides_the_page_says_so(run_folder):
+    file = run_folder / "outcomes/churn/outcome_steps.csv"
+    file.write_text(file.read_text().replace(",outcome,", ",,"))
+
+    assert "No step decides" in words(read(write_report(run_folder)))
+
+
 def test_conformance_over_time_shows_when_a_deviation_changed_and_how_sure_that_is(run_folder):
     text = words(read(write_report(run_folder)))
 
@@ -188,7 +209,7 @@ def test_outcome_pictures_say_association_and_never_because(run_folder):
 
     section = page[page.index('<section id="outcomes"') : page.index('<section id="experience"')]
     titles = re.findall(r'class="chart-title">(.*?)</figcaption>', section)
-    assert len(titles) == 7
+    assert len(titles) == 8
     assert all("ssociation" in title for title in titles)
     assert "because" not in section.lower()
 
