@@ -83,6 +83,9 @@ BY_RULE = {
     ("zendesk", "ticket_events", "group"): "any text is another group",
     ("zendesk", "ticket_metric_events", "deleted"): "only what says so was taken back",
     ("zendesk", "calls", "updated_at"): "without it no version is the newest",
+    ("zendesk", "legs", "updated_at"): "without it no version is the newest",
+    ("zendesk", "chats", "update_timestamp"): "without it no version is the newest",
+    ("zendesk", "chats", "id"): "two versions of one chat are known by it only",
 }
 
 

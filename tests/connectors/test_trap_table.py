@@ -12,7 +12,7 @@ SAID = {
     "salesforce": ["tracked fields, for 18 months", "`queryAll`", "Legacy Chat ended in February 2026"],
     "hubspot": ["its index lags, and it ends at 10 000", "`archived=true`"],
     "dynamics365": ["kept for seven days", "no `$filter`, `$orderby`, `$expand`, `$top`", "odata.include-annotations"],
-    "zendesk": ["one request per ticket", "ten requests a minute"],
+    "zendesk": ["one request per ticket", "ten requests a minute", "`agent_timeline`, which is not read, microseconds"],
     "odoo": ["barred by rights", "`active in (true, false)`"],
     "suitecrm": ["`audited => true`", "email_addr_bean_rel"],
     "ga4": ["the last three days again", "Never mix `events_intraday_`"],

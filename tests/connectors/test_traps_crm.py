@@ -312,6 +312,63 @@ def test_zendesk_ids_and_addresses_of_agents_are_nobodys(mapped):
     assert mapped("zendesk", {"users.jsonl": users}).links() == ["contact:7 email:anna@example.org"]
 
 
+def talk(**changes):
+    row = {"id": 60, "created_at": "2026-03-01T10:00:00Z", "updated_at": "2026-03-01T10:00:00Z", "direction": "inbound"}
+    return row | {"customer_id": 7, "duration": 90, "completion_status": "completed"} | changes
+
+
+def test_zendesk_legs_say_which_agent_answered_and_are_no_further_calls(mapped):
+    leg = {"id": 61, "call_id": 60, "type": "agent", "agent_id": 8, "talk_time": 60, "completion_status": "completed"}
+    leg |= {"created_at": "2026-03-01T10:00:20Z", "updated_at": "2026-03-01T10:02:00Z"}
+    missed = {"id": 62, "agent_id": 9, "talk_time": 0, "completion_status": "agent_missed"}
+    legs = [
+        leg,
+        leg | missed,
+        leg | {"id": 63, "type": "customer", "agent_id": None},
+        leg | {"updated_at": "2026-03-01"},
+    ]
+    found = mapped("zendesk", {"calls.jsonl": [talk()], "legs.jsonl": legs})
+
+    assert sorted(found.events("activity", "duration", "status", "identifiers")) == [
+        ("call_answered", "60", "ok", "contact:7"),
+        ("call_inbound", "90", "ok", "contact:7"),
+        ("call_not_taken", "", "failed", "contact:7"),
+    ]
+
+
+def zendesk_chat(*ratings, **changes):
+    entries = [
+        {"type": "chat.msg", "sender_type": "Visitor", "msg": "secret text", "timestamp": "2026-03-01T10:00:05Z"}
+    ]
+    entries += [
+        {"type": "chat.rating", "new_rating": rating, "timestamp": f"2026-03-01T10:0{minute}:00Z"}
+        for minute, rating in enumerate(ratings, start=1)
+    ]
+    row = {"id": "c1", "type": "chat", "timestamp": "2026-03-01T10:00:00Z", "started_by": "visitor", "history": entries}
+    row |= {"end_timestamp": "2026-03-01T10:00:50Z", "duration": 50, "missed": False, "visitor": {"id": "3.1"}}
+    return row | {"update_timestamp": f"2026-03-01T1{len(ratings)}:00:00Z", "session": {"ip": "198.51.100.7"}} | changes
+
+
+def test_zendesk_a_chat_that_comes_again_counts_once_with_its_last_rating(mapped):
+    versions = [zendesk_chat("bad", "good"), zendesk_chat("bad"), zendesk_chat()]
+    found = mapped("zendesk", {"chats.jsonl": versions})
+
+    assert found.events("activity", "duration") == [("chat_started", ""), ("chat_message", ""), ("chat_ended", "50")]
+    assert found.answers("value", "answered_at") == [("1", "2026-03-01T10:02:00+00:00")]
+
+
+def test_zendesk_chats_have_times_with_zone_and_neither_text_nor_address_is_read(mapped):
+    found = mapped(
+        "zendesk", {"chats.jsonl": [zendesk_chat(), zendesk_chat(id="c2", timestamp=1772359200, history=[])]}
+    )
+
+    # Microseconds of another export of theirs, or seconds of a parameter, are not taken for a time.
+    assert found.events("timestamp")[0] == UTC
+    assert found.rejected() == [("chats", NO_TIME)]
+    assert "secret text" not in str(found.rows)
+    assert "198.51.100.7" not in str(found.rows)
+
+
 # Odoo
 
 
