@@ -28,7 +28,8 @@ MOST_JOURNEYS = 3_000
 LEAST = 30
 
 TOUCHPOINTS = [
-    "activity", "events", "journeys", "move", "shift", "shift_low", "shift_high", "spread_after", "events_left",
+    "activity", "events", "journeys", "move", "shift", "observed", "observed_low", "observed_high", "spread_after",
+    "events_left",
 ]  # fmt: skip
 STEPS = [
     "source", "target", "n", "rate", "rate_low", "rate_high", "weight", "holdout_n", "holdout_rate", "decides",
@@ -83,9 +84,11 @@ def touchpoint_moments(linked: LinkedOutcome, split: Split, *, least: int = LEAS
     -------
     DataFrame, one row per activity that ``least`` held-out journeys pass
         ``activity``, ``events`` and ``journeys`` (held-out), ``move`` (mean absolute change of the chance at it),
-        ``shift`` (mean change, with its sign) and its 95 % interval, customers as the unit; ``spread_after`` (variance
-        of the chance after it), ``events_left`` (median number of events that follow). Largest move first, ties by
-        name. No row if a side has one outcome only.
+        ``shift`` (mean change, with its sign). Both are what the model says. What came of it is ``observed``: the rate
+        of the outcome minus the chance before the touchpoint, less what the held-out side differs from the training
+        side over all, with its 95 % interval, customers as the unit.
+        ``spread_after`` (variance of the chance after it), ``events_left`` (median number of events that follow).
+        Largest move first, ties by name. No row if a side has one outcome only.
 
     Notes
     -----
@@ -105,14 +108,19 @@ def touchpoint_moments(linked: LinkedOutcome, split: Split, *, least: int = LEAS
         chance = model.chance(test[0])
     journeys = linked.journeys[sides[1]]
     row = np.repeat(np.arange(len(journeys)), np.minimum(journeys.lengths, longest))
+    rate, drift = (
+        float(linked.label[sides[0]].mean()),
+        float(linked.label[sides[1]].mean() - linked.label[sides[0]].mean()),
+    )
     moved = pd.DataFrame(
         {
             "activity": np.array(journeys.activities, dtype=object)[test[0].activity[test[0].offsets[1:] - 1]],
             "row": row,
             "customer": journeys.customer_id[row],
             "left": journeys.lengths[row] - test[0].lengths,
-            "change": changes(chance, test[0].lengths, rate=float(linked.label[sides[0]].mean())),
+            "before": chance_before(chance, test[0].lengths, rate=rate),
             "after": chance,
+            "came": test[1] - drift,
         }
     )
     rows = [_touchpoint(str(name), part) for name, part in moved.groupby("activity") if part["row"].nunique() >= least]
@@ -120,30 +128,31 @@ def touchpoint_moments(linked: LinkedOutcome, split: Split, *, least: int = LEAS
     return table.sort_values(["move", "activity"], ascending=[False, True], kind="stable", ignore_index=True)
 
 
-def changes(chance: NDArray[np.float64], lengths: NDArray[np.int64], *, rate: float) -> NDArray[np.float64]:
-    """Return by how much the last event of every beginning moved the chance; those of a journey follow each other.
+def chance_before(chance: NDArray[np.float64], lengths: NDArray[np.int64], *, rate: float) -> NDArray[np.float64]:
+    """Return the chance before the last event of every beginning; those of a journey follow each other.
 
     Examples
     --------
-    >>> changes(np.array([0.3, 0.7, 0.1]), np.array([1, 2, 1]), rate=0.2).round(1).tolist()
-    [0.1, 0.4, -0.1]
+    >>> chance_before(np.array([0.3, 0.7, 0.1]), np.array([1, 2, 1]), rate=0.2).tolist()
+    [0.2, 0.3, 0.2]
     """
-    before = np.concatenate([[rate], chance[:-1]])[: len(chance)]
-    return chance - np.where(lengths == 1, rate, before)
+    return np.where(lengths == 1, rate, np.concatenate([[rate], chance[:-1]])[: len(chance)])
 
 
 def _touchpoint(name: str, part: pd.DataFrame) -> dict[str, object]:
-    change = part["change"].to_numpy()
-    effect = design_effect(change, part["customer"])
-    shift, half = float(change.mean()), Z95 * float(change.std()) * math.sqrt(effect / len(change))
+    change, surprise = part["after"] - part["before"], (part["came"] - part["before"]).to_numpy()
+    # What the model says has no interval worth the name: it answers alike every time. What came of it has one.
+    observed, effect = float(surprise.mean()), design_effect(surprise, part["customer"])
+    half = Z95 * float(surprise.std()) * math.sqrt(effect / len(surprise))
     return {
         "activity": name,
         "events": len(part),
         "journeys": part["row"].nunique(),
         "move": float(np.abs(change).mean()),
-        "shift": shift,
-        "shift_low": shift - half,
-        "shift_high": shift + half,
+        "shift": float(change.mean()),
+        "observed": observed,
+        "observed_low": observed - half,
+        "observed_high": observed + half,
         "spread_after": float(part["after"].var(ddof=0)),
         "events_left": float(part["left"].median()),
     }

@@ -19,12 +19,12 @@ MOST_STEPS = 8
 
 
 def moments_picture(outcome: Outcome, language: Language, folder: Path) -> dict[str, Any] | None:
-    """Draw by how much each touchpoint moves the chance of the outcome; None where nothing was found."""
+    """Draw how the outcome comes after each touchpoint against the chance before it; None where nothing was found."""
     touchpoints = outcome.touchpoints
     if touchpoints is None or touchpoints.empty:
         return None
     rows = records(touchpoints.head(MOST_TOUCHPOINTS))
-    scale = scale_of([row[key] for row in rows for key in ("shift", "shift_low", "shift_high")])
+    scale = scale_of([row[key] for row in rows for key in ("observed", "observed_low", "observed_high")])
     return {
         "chart": {
             "axis": axis(scale, [language.points(tick, digits=scale.digits()) for tick in scale.ticks]),
@@ -46,17 +46,17 @@ def moments_picture(outcome: Outcome, language: Language, folder: Path) -> dict[
 
 
 def _row(row: dict[str, Any], scale: Any, language: Language) -> dict[str, Any]:
-    sure = row["shift_low"] > 0 or row["shift_high"] < 0
-    mark = (row["shift"], row["shift_low"], row["shift_high"], "var(--design)" if sure else "var(--neutral)")
+    sure = row["observed_low"] > 0 or row["observed_high"] < 0
+    mark = (row["observed"], row["observed_low"], row["observed_high"], "var(--design)" if sure else "var(--neutral)")
     return {
         "label": readable(row["activity"]),
         "picture": dots(scale, [mark]),
-        "value": language.points(row["shift"]),
-        "interval": language.interval(row["shift_low"], row["shift_high"], signed=True),
+        "value": language.points(row["observed"]),
+        "interval": language.interval(row["observed_low"], row["observed_high"], signed=True),
         "covers": language.say(
-            "{journeys}, {points} points either way, {left}",
+            "{journeys}, the model says {points}, {left}",
             journeys=language.many(row["journeys"], "{n} journey", "{n} journeys"),
-            points=language.decimals(100 * row["move"]),
+            points=language.points(row["shift"]),
             left=language.many(row["events_left"], "{n} event to come", "{n} events to come"),
         ),
     }
@@ -86,9 +86,10 @@ def _touchpoint_columns(language: Language) -> dict[str, tuple[str, str]]:
         "events": (say("events"), "count"),
         "journeys": (say("journeys"), "count"),
         "move": (say("moves either way"), "points"),
-        "shift": (say("moves"), "points"),
-        "shift_low": (say("from"), "points"),
-        "shift_high": (say("to"), "points"),
+        "shift": (say("the model moves"), "points"),
+        "observed": (say("observed"), "points"),
+        "observed_low": (say("from"), "points"),
+        "observed_high": (say("to"), "points"),
         "spread_after": (say("variance after"), "decimal"),
         "events_left": (say("events to come"), "one"),
     }

@@ -105,8 +105,9 @@ COLUMNS = {
         "journeys": "int64",
         "move": "float64",
         "shift": "float64",
-        "shift_low": "float64",
-        "shift_high": "float64",
+        "observed": "float64",
+        "observed_low": "float64",
+        "observed_high": "float64",
         "events_left": "float64",
     },
     "outcome_steps.csv": {

@@ -8,7 +8,7 @@ import pytest
 from journeymining.outcomes.labels import link_outcome, occurrences_in_log
 from journeymining.outcomes.moments import (
     TOUCHPOINTS,
-    changes,
+    chance_before,
     deciding_steps,
     moments_of_truth,
     step_weight,
@@ -52,9 +52,9 @@ def test_the_weight_of_a_step_is_the_published_one(share, weight):
 
 
 def test_every_event_moves_the_chance_from_where_the_one_before_left_it():
-    moved = changes(np.array([0.5, 0.6, 0.1, 0.2]), np.array([1, 2, 3, 1]), rate=0.3)
+    before = chance_before(np.array([0.5, 0.6, 0.1, 0.2]), np.array([1, 2, 3, 1]), rate=0.3)
 
-    assert moved == pytest.approx([0.2, 0.1, -0.5, -0.1])
+    assert before.tolist() == [0.3, 0.5, 0.6, 0.3]
 
 
 def test_the_touchpoint_that_was_planted_moves_the_chance_and_the_others_do_not():
@@ -66,7 +66,12 @@ def test_the_touchpoint_that_was_planted_moves_the_chance_and_the_others_do_not(
     assert found.index[:2].sort_values().tolist() == ["complaint", "visit"]
     assert found.loc["complaint", "shift"] == pytest.approx(0.2, abs=0.06)
     assert found.loc["visit", "shift"] == pytest.approx(-0.2, abs=0.06)
-    assert found.loc["complaint", "shift_low"] > 0 > found.loc["visit", "shift_high"]
+    assert found.loc["complaint", "observed_low"] < 0.2 < found.loc["complaint", "observed_high"]
+    assert found.loc["visit", "observed_low"] < -0.2 < found.loc["visit", "observed_high"]
+    assert found.loc["complaint", "observed_low"] > 0 > found.loc["visit", "observed_high"]
+    # 400 answers: half the interval is about 1.96 times the root of .7 * .3 / 400.
+    width = found.loc["complaint", "observed_high"] - found.loc["complaint", "observed_low"]
+    assert width / 2 == pytest.approx(1.96 * (0.21 / 400) ** 0.5, rel=0.15)
     assert found.loc["pay", "move"] < 0.05
     assert found.loc["ask", ["events", "journeys", "events_left"]].tolist() == [800, 800, 2]
     assert found.loc["complaint", "journeys"] + found.loc["visit", "journeys"] == 800
@@ -75,7 +80,23 @@ def test_the_touchpoint_that_was_planted_moves_the_chance_and_the_others_do_not(
 def test_where_nothing_was_planted_no_touchpoint_moves_much():
     linked = company(1600, effect=0.0)
 
-    assert touchpoint_moments(linked, halves(linked))["move"].max() < 0.06
+    found = touchpoint_moments(linked, halves(linked))
+
+    assert found["move"].max() < 0.06
+    assert (found["observed_low"] < 0).all()
+    assert (found["observed_high"] > 0).all()
+    # Everybody asks: after it the rate is what it is over all, however the two sides differ.
+    assert found.set_index("activity").loc["ask", "observed"] == pytest.approx(0, abs=1e-9)
+
+
+def test_nine_in_ten_intervals_hold_what_was_planted():
+    inside = 0
+    for seed in range(40):
+        linked = company(500, effect=0.3, seed=seed)
+        row = touchpoint_moments(linked, halves(linked)).set_index("activity").loc["complaint"]
+        inside += row["observed_low"] <= 0.15 <= row["observed_high"]
+
+    assert inside >= 36
 
 
 def answered(n):

@@ -299,12 +299,12 @@ def write_outcomes(folder: Path) -> None:
         [{"outcome": "churn", **dict(zip(names, one, strict=True)), "p": 0.001, "q": 0.004, "adjusted": None,
           "smallest_detectable": 0.06} for one in effects],
     )  # fmt: skip
-    moved = [("complaint", 61, 0.081, 0.074, 0.051, 0.097, 1), ("help_page", 130, 0.02, -0.004, -0.012, 0.004, 3)]
+    moved = [("complaint", 61, 0.08, 0.074, 0.051, 0.097, 1), ("help_page", 130, 0.01, -0.004, -0.012, 0.004, 3)]
     write_csv(
         folder / "outcomes" / "churn" / "outcome_touchpoints.csv",
-        [{"activity": name, "events": n + 5, "journeys": n, "move": move, "shift": shift, "shift_low": low,
-          "shift_high": high, "spread_after": 0.01, "events_left": left}
-         for name, n, move, shift, low, high, left in moved],
+        [{"activity": name, "events": n + 5, "journeys": n, "move": shift, "shift": shift, "observed": seen,
+          "observed_low": low, "observed_high": high, "spread_after": 0.01, "events_left": left}
+         for name, n, shift, seen, low, high, left in moved],
     )  # fmt: skip
     steps = [("complaint", "refund_refused", 96, 0.99, 0.955, 0.998, 41, 0.976, "outcome"),
              ("help_page", "complaint", 80, 0.3, 0.21, 0.41, 33, 0.27, "")]  # fmt: skip

@@ -114,8 +114,8 @@ def test_where_an_outcome_shows_is_said_with_intervals_and_what_decides_with_bot
     text = words(read(write_report(run_folder)))
 
     assert "Where on the way it shows, by association" in text
-    assert "Complaint +7.4 [+5.1, +9.7] 61 journeys, 8.1 points either way, 1 event to come" in text
-    assert "Help page −0.4 [−1.2, +0.4] 130 journeys, 2.0 points either way, 3 events to come" in text
+    assert "Complaint +7.4 [+5.1, +9.7] 61 journeys, the model says +8.0, 1 event to come" in text
+    assert "Help page −0.4 [−1.2, +0.4] 130 journeys, the model says +1.0, 3 events to come" in text
     assert (
         "Complaint → refund refused: 99.0% of 96 journeys have the outcome [95.5, 99.8], 97.6% of 41 held out" in text
     )
