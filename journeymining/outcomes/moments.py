@@ -108,10 +108,7 @@ def touchpoint_moments(linked: LinkedOutcome, split: Split, *, least: int = LEAS
         chance = model.chance(test[0])
     journeys = linked.journeys[sides[1]]
     row = np.repeat(np.arange(len(journeys)), np.minimum(journeys.lengths, longest))
-    rate, drift = (
-        float(linked.label[sides[0]].mean()),
-        float(linked.label[sides[1]].mean() - linked.label[sides[0]].mean()),
-    )
+    rate, held = (float(linked.label[side].mean()) for side in sides)
     moved = pd.DataFrame(
         {
             "activity": np.array(journeys.activities, dtype=object)[test[0].activity[test[0].offsets[1:] - 1]],
@@ -120,7 +117,7 @@ def touchpoint_moments(linked: LinkedOutcome, split: Split, *, least: int = LEAS
             "left": journeys.lengths[row] - test[0].lengths,
             "before": chance_before(chance, test[0].lengths, rate=rate),
             "after": chance,
-            "came": test[1] - drift,
+            "came": test[1] - (held - rate),
         }
     )
     rows = [_touchpoint(str(name), part) for name, part in moved.groupby("activity") if part["row"].nunique() >= least]
