@@ -138,7 +138,7 @@ def _with_buckets(uses: DataFrame, buckets: int) -> DataFrame:
     record = Window.partitionBy("source", "event_id")
     alone = sql.concat_ws(":", sql.lit(""), "source", "event_id")
     # All values of a record hang together, so an edge from each to the first is enough.
-    edges = uses.withColumn("other", value).withColumn("one", sql.min("other").over(record))
+    edges = uses.withColumn("other", value).withColumn("one", sql.min("other").over(record)).localCheckpoint()
     labels = connected_components(edges.where(sql.size("accounts") <= 1).select("one", "other"))
     whole = sql.when(sql.size("accounts") <= 1, sql.col("one"))
     return (

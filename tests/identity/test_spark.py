@@ -51,7 +51,8 @@ def smallest_by_scipy(edges):
 
 
 @pytest.mark.slow
-def test_components_are_those_of_networkx_and_scipy_whatever_the_order_of_rows(spark_engine):
+@pytest.mark.parametrize("most_in_one_task", [0, 100, 1_000_000])
+def test_components_are_those_of_networkx_and_scipy_whatever_the_order_of_rows(spark_engine, most_in_one_task):
     from journeymining.identity.spark_components import connected_components
 
     rng = np.random.default_rng(23)
@@ -61,7 +62,8 @@ def test_components_are_those_of_networkx_and_scipy_whatever_the_order_of_rows(s
     shuffled = rng.permutation(edges)[:, ::-1]
 
     found = connected_components(
-        spark_engine.session.createDataFrame(pa.table({"one": shuffled[:, 0], "other": shuffled[:, 1]}))
+        spark_engine.session.createDataFrame(pa.table({"one": shuffled[:, 0], "other": shuffled[:, 1]})),
+        most_in_one_task=most_in_one_task,
     )
 
     rows = found.collect()
@@ -69,12 +71,15 @@ def test_components_are_those_of_networkx_and_scipy_whatever_the_order_of_rows(s
     assert len(rows) == len(expected)
 
 
-def test_texts_can_be_nodes(spark_engine):
+@pytest.mark.parametrize("most_in_one_task", [0, 1_000_000])
+def test_texts_can_be_nodes(spark_engine, most_in_one_task):
     from journeymining.identity.spark_components import connected_components
 
     edges = spark_engine.session.createDataFrame([("b", "c"), ("c", "a"), ("x", "x")], "one STRING, other STRING")
 
-    assert dict(map(tuple, connected_components(edges).collect())) == {"a": "a", "b": "a", "c": "a", "x": "x"}
+    found = connected_components(edges, most_in_one_task=most_in_one_task)
+
+    assert dict(map(tuple, found.collect())) == {"a": "a", "b": "a", "c": "a", "x": "x"}
 
 
 def random_records(rng, customers):
