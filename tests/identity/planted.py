@@ -12,6 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from journeymining.identity.connected import connected
+from journeymining.identity.settings import DEFAULT_AT_MOST
 from journeymining.simulation.company import CUSTOMERS_PER_CHUNK, Habits
 from journeymining.simulation.people import people
 
@@ -23,6 +25,11 @@ CONTACTS_OF_INFO = 0.015
 CALLS_BY_HOTLINE = 0.02
 INFO, KIOSK, HOTLINE = "email:info@example.org", "device:kiosk", "phone:hotline"
 """An address of many contacts, a device at which many log in, and the company's own number, shown for some calls."""
+
+NO_CHAIN = "no chain of identifiers leads to the account: "
+OTHER = "given to another customer who has it too: "
+MISSED = "not joined although a chain leads to the account: "
+"""Why a record is not with its customer's account; followed by the kinds of its identifiers."""
 
 IDENTIFIERS = pa.schema(
     [
@@ -120,11 +127,20 @@ def _giants(chunk, known, rng):
 
 
 def accuracy(folder, found):
-    """Return how much of the truth a stitching found, and how much of what it found is true.
+    """Return how much of the truth a stitching found, and what it missed, by cause.
 
     A pair of records is two records of one customer; a pair of identifiers two identifiers that a customer has in
     common (a telephone may be of several); a link an identifier of a customer, who is known by the account. Over all:
-    identifiers that are in no record count as well.
+    identifiers that are in no record count as well. The ceiling is what somebody finds who knows whose every record is,
+    and joins those of a customer that a chain of identifiers leads to, of values that no more than `DEFAULT_AT_MOST`
+    customers carry: no rule on identifiers finds more without joining records that have none in common.
+
+    Returns
+    -------
+    figures : dict
+    missed : dict, cause to (records, pairs, share of the true pairs of records)
+        Of records that are not with their customer's account, and true pairs that they are in. ``two causes``: pairs of
+        two such records.
     """
     with duckdb.connect() as connection:
         connection.execute("SET memory_limit = '4GB'")
@@ -134,8 +150,21 @@ def accuracy(folder, found):
         for name in ("identifiers", "records", "links"):
             connection.execute(f"CREATE VIEW {name} AS FROM read_parquet('{folder / name}.parquet')")
         connection.execute(_PAIRS)
+        _ask_oracle(connection)
+        connection.execute(_CAUSES, {"other": OTHER, "none": NO_CHAIN, "missed": MISSED})
         names, *rows = [column[0] for column in connection.execute(_ACCURACY).description], *connection.fetchall()
-    return dict(zip(names, rows[0], strict=True))
+        missed = {cause: tuple(counts) for cause, *counts in connection.execute(_MISSED).fetchall()}
+    return dict(zip(names, rows[0], strict=True)), missed
+
+
+def _ask_oracle(connection):
+    """Leave the table oracle (record, label): records of one true customer with a chain of identifiers between them."""
+    connection.execute(_EVIDENCE, {"at_most": DEFAULT_AT_MOST})
+    uses = connection.execute("SELECT record, value FROM evidence").fetchnumpy()
+    (records,) = connection.execute("SELECT count(*) FROM numbered").fetchall()[0]
+    label = connected(uses["record"], uses["value"], records)
+    connection.register("labels", pa.table({"record": np.arange(records), "label": label}))
+    connection.execute("CREATE TABLE oracle AS FROM labels")
 
 
 _PAIRS = """
@@ -161,6 +190,48 @@ CREATE TABLE record_pairs AS
     FROM records JOIN found_records USING (source, event_id) GROUP BY ALL;
 """
 
+_EVIDENCE = """
+CREATE TABLE numbered AS
+    SELECT row_number() OVER () - 1 AS record, source, event_id, customer FROM records;
+CREATE TABLE uses AS
+    SELECT record, customer, kind, code FROM numbered JOIN identifiers USING (source, event_id)
+    JOIN codes USING (value_hash);
+CREATE TABLE evidence AS
+    SELECT record::INTEGER AS record, (dense_rank() OVER (ORDER BY customer, code) - 1)::INTEGER AS value
+    FROM uses WHERE code IN (SELECT code FROM uses GROUP BY code HAVING count(DISTINCT customer) <= $at_most);
+"""
+
+_CAUSES = """
+CREATE TABLE fates AS
+WITH reached AS (
+    SELECT DISTINCT label FROM oracle JOIN uses USING (record) WHERE kind = 'account'
+), carried AS (
+    SELECT record, string_agg(DISTINCT kind, ', ' ORDER BY kind) AS kinds FROM uses GROUP BY record
+)
+SELECT n.customer, f.customer_id, CASE
+        WHEN f.customer_id = a.customer_id THEN NULL
+        WHEN label NOT IN (FROM reached) THEN $none || kinds
+        WHEN f.customer_id IN (SELECT customer_id FROM account_of) THEN $other || kinds
+        ELSE $missed || kinds END AS cause
+FROM numbered n JOIN found_records f USING (source, event_id) JOIN account_of a USING (customer)
+JOIN oracle USING (record) JOIN carried USING (record);
+"""
+
+_MISSED = """
+WITH parts AS (
+    SELECT customer, customer_id, cause, count(*)::HUGEINT AS size FROM fates GROUP BY ALL
+), apart AS (
+    SELECT CASE WHEN a.cause <> b.cause THEN 'two causes' ELSE coalesce(a.cause, b.cause) END AS cause,
+        sum(a.size * b.size) // 2 AS pairs
+    FROM parts a JOIN parts b USING (customer) WHERE a.customer_id <> b.customer_id GROUP BY ALL
+), truly AS (
+    SELECT sum(n * (n - 1) // 2) AS pairs FROM (SELECT sum(size) AS n FROM parts GROUP BY customer)
+)
+SELECT cause, (SELECT count(*) FROM fates f WHERE f.cause = apart.cause), apart.pairs::BIGINT,
+    (apart.pairs / truly.pairs)::DOUBLE
+FROM apart, truly ORDER BY apart.pairs DESC
+"""
+
 _ACCURACY = """
 WITH records_of AS (
     SELECT sum(size * (size - 1) // 2) AS both FROM record_pairs
@@ -168,6 +239,9 @@ WITH records_of AS (
     SELECT sum(n * (n - 1) // 2) AS pairs FROM (SELECT sum(size) AS n FROM record_pairs GROUP BY customer_id)
 ), records_true AS (
     SELECT sum(n * (n - 1) // 2) AS pairs FROM (SELECT sum(size) AS n FROM record_pairs GROUP BY customer)
+), records_linked AS (
+    SELECT sum(n * (n - 1) // 2) AS pairs
+    FROM (SELECT count(*)::HUGEINT AS n FROM numbered JOIN oracle USING (record) GROUP BY customer, label)
 ), pairs AS (
     SELECT count(*) FILTER (t.one IS NOT NULL) AS truly, count(*) FILTER (t.is_logged) AS truly_logged,
         count(*) FILTER (f.one IS NOT NULL) AS found, count(*) FILTER (t.one IS NOT NULL AND f.one IS NOT NULL) AS both
@@ -189,5 +263,6 @@ SELECT (SELECT count(DISTINCT customer) FROM links) AS customers,
     linked.both / linked.truly AS "recall of links over all",
     (records_of.both / records_found.pairs)::DOUBLE AS "precision of pairs of records",
     (records_of.both / records_true.pairs)::DOUBLE AS "recall of pairs of records",
-FROM pairs, linked, records_of, records_found, records_true
+    (records_linked.pairs / records_true.pairs)::DOUBLE AS "recall of pairs of records, ceiling"
+FROM pairs, linked, records_of, records_found, records_true, records_linked
 """
