@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from journeymining.outcomes import models
 from journeymining.outcomes.prefixes import longest_prefix, prefixes
-from journeymining.proportions import Z95, design_effect, wilson
+from journeymining.proportions import Z95, benjamini_hochberg, design_effect, wilson
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,8 +29,8 @@ MOST_JOURNEYS = 3_000
 LEAST = 30
 
 TOUCHPOINTS = [
-    "activity", "events", "journeys", "move", "shift", "observed", "observed_low", "observed_high", "spread_after",
-    "events_left",
+    "activity", "events", "journeys", "move", "shift", "observed", "observed_low", "observed_high", "q",
+    "spread_after", "events_left",
 ]  # fmt: skip
 STEPS = [
     "source", "target", "n", "rate", "rate_low", "rate_high", "weight", "holdout_n", "holdout_rate", "decides",
@@ -86,8 +87,9 @@ def touchpoint_moments(linked: LinkedOutcome, split: Split, *, least: int = LEAS
         ``activity``, ``events`` and ``journeys`` (held-out), ``move`` (mean absolute change of the chance at it),
         ``shift`` (mean change, with its sign). Both are what the model says. What came of it is ``observed``: the rate
         of the outcome minus the chance before the touchpoint, less what the held-out side differs from the training
-        side over all, with its 95 % interval, customers as the unit.
-        ``spread_after`` (variance of the chance after it), ``events_left`` (median number of events that follow).
+        side over all, with its 95 % interval, customers as the unit; ``q`` says how surely that is not chance
+        (Benjamini-Hochberg over all touchpoints). ``spread_after`` (variance of the chance after it), ``events_left``
+        (median number of events that follow).
         Largest move first, ties by name. No row if a side has one outcome only.
 
     Notes
@@ -122,6 +124,7 @@ def touchpoint_moments(linked: LinkedOutcome, split: Split, *, least: int = LEAS
     )
     rows = [_touchpoint(str(name), part) for name, part in moved.groupby("activity") if part["row"].nunique() >= least]
     table = pd.DataFrame(rows, columns=TOUCHPOINTS)
+    table["q"] = benjamini_hochberg(table["q"].to_numpy(dtype=float))
     return table.sort_values(["move", "activity"], ascending=[False, True], kind="stable", ignore_index=True)
 
 
@@ -140,7 +143,7 @@ def _touchpoint(name: str, part: pd.DataFrame) -> dict[str, object]:
     change, surprise = part["after"] - part["before"], (part["came"] - part["before"]).to_numpy()
     # What the model says has no interval worth the name: it answers alike every time. What came of it has one.
     observed, effect = float(surprise.mean()), design_effect(surprise, part["customer"])
-    half = Z95 * float(surprise.std()) * math.sqrt(effect / len(surprise))
+    error = float(surprise.std()) * math.sqrt(effect / len(surprise))
     return {
         "activity": name,
         "events": len(part),
@@ -148,8 +151,9 @@ def _touchpoint(name: str, part: pd.DataFrame) -> dict[str, object]:
         "move": float(np.abs(change).mean()),
         "shift": float(change.mean()),
         "observed": observed,
-        "observed_low": observed - half,
-        "observed_high": observed + half,
+        "observed_low": observed - Z95 * error,
+        "observed_high": observed + Z95 * error,
+        "q": float(2 * stats.norm.sf(abs(observed) / error)) if error else 1.0,
         "spread_after": float(part["after"].var(ddof=0)),
         "events_left": float(part["left"].median()),
     }

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MOST_TOUCHPOINTS = 10
 MOST_STEPS = 8
+LEVEL = 0.05
 
 
 def moments_picture(outcome: Outcome, language: Language, folder: Path) -> dict[str, Any] | None:
@@ -46,7 +47,7 @@ def moments_picture(outcome: Outcome, language: Language, folder: Path) -> dict[
 
 
 def _row(row: dict[str, Any], scale: Any, language: Language) -> dict[str, Any]:
-    sure = row["observed_low"] > 0 or row["observed_high"] < 0
+    sure = row["q"] < LEVEL and row["observed"] * row["shift"] > 0
     mark = (row["observed"], row["observed_low"], row["observed_high"], "var(--design)" if sure else "var(--neutral)")
     return {
         "label": readable(row["activity"]),
@@ -90,6 +91,7 @@ def _touchpoint_columns(language: Language) -> dict[str, tuple[str, str]]:
         "observed": (say("observed"), "points"),
         "observed_low": (say("from"), "points"),
         "observed_high": (say("to"), "points"),
+        "q": ("q", "decimal"),
         "spread_after": (say("variance after"), "decimal"),
         "events_left": (say("events to come"), "one"),
     }

@@ -108,6 +108,7 @@ COLUMNS = {
         "observed": "float64",
         "observed_low": "float64",
         "observed_high": "float64",
+        "q": "float64",
         "events_left": "float64",
     },
     "outcome_steps.csv": {

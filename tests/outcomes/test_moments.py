@@ -73,6 +73,7 @@ def test_the_touchpoint_that_was_planted_moves_the_chance_and_the_others_do_not(
     width = found.loc["complaint", "observed_high"] - found.loc["complaint", "observed_low"]
     assert width / 2 == pytest.approx(1.96 * (0.21 / 400) ** 0.5, rel=0.15)
     assert found.loc["pay", "move"] < 0.05
+    assert (found["q"] < 0.05).to_dict() == {"complaint": True, "visit": True, "ask": False, "pay": False}
     assert found.loc["ask", ["events", "journeys", "events_left"]].tolist() == [800, 800, 2]
     assert found.loc["complaint", "journeys"] + found.loc["visit", "journeys"] == 800
 
@@ -85,6 +86,7 @@ def test_where_nothing_was_planted_no_touchpoint_moves_much():
     assert found["move"].max() < 0.06
     assert (found["observed_low"] < 0).all()
     assert (found["observed_high"] > 0).all()
+    assert (found["q"] > 0.05).all()
     # Everybody asks: after it the rate is what it is over all, however the two sides differ.
     assert found.set_index("activity").loc["ask", "observed"] == pytest.approx(0, abs=1e-9)
 

@@ -303,7 +303,7 @@ def write_outcomes(folder: Path) -> None:
     write_csv(
         folder / "outcomes" / "churn" / "outcome_touchpoints.csv",
         [{"activity": name, "events": n + 5, "journeys": n, "move": shift, "shift": shift, "observed": seen,
-          "observed_low": low, "observed_high": high, "spread_after": 0.01, "events_left": left}
+          "observed_low": low, "observed_high": high, "q": 0.001, "spread_after": 0.01, "events_left": left}
          for name, n, shift, seen, low, high, left in moved],
     )  # fmt: skip
     steps = [("complaint", "refund_refused", 96, 0.99, 0.955, 0.998, 41, 0.976, "outcome"),
