@@ -185,9 +185,10 @@ class _Pull:
             return rows
         ours = {
             LINE: pa.array(range(rows + 1, rows + count + 1), pa.int64()),
-            PROBLEM: pa.nulls(count, pa.string()),
             FILE: pa.repeat(pa.scalar(self.stream), count),
         }
+        if PROBLEM not in records.schema.names:
+            ours[PROBLEM] = pa.nulls(count, pa.string())
         for name, column in ours.items():
             records = records.append_column(name, column)
         writer.write(records)

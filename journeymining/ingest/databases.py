@@ -2,10 +2,14 @@
 
 Cursors stay on the server (PostgreSQL, MariaDB, MySQL); values come as the texts that the database writes where the
 driver lets them: no time is interpreted here. Binary values are written in hexadecimal.
+
+A stream that unfolds lists reads each row as a JSON record: its columns are the first names of the paths, and those
+that a path goes into hold JSON, as text or in a type of the database.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -13,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from journeymining.exceptions import InputError, MissingDependencyError
+from journeymining.ingest.readers import PROBLEM, TEXT
 from journeymining.ingest.remote import CURSOR, Page, before, rank
 
 if TYPE_CHECKING:
@@ -42,6 +47,8 @@ class Database:
         Stream -> where its records are.
     wanted : mapping of str to list of str
         Stream -> columns that the connector reads: nothing else leaves the database.
+    nested : mapping of str to list of str
+        Stream whose lists are unfolded -> its columns that hold JSON.
     complain : function
         Makes an error of a message, naming the line of the job.
     base : Path
@@ -53,6 +60,7 @@ class Database:
         url: str,
         tables: Mapping[str, TableConfig],
         wanted: Mapping[str, list[str]],
+        nested: Mapping[str, list[str]],
         complain: Callable[[str], InputError],
         base: Path,
     ) -> None:
@@ -62,6 +70,7 @@ class Database:
             raise MissingDependencyError.extra("sqlalchemy", "databases") from None
         self._sql = sqlalchemy
         self._complain, self._tables, self._wanted = complain, dict(tables), wanted
+        self._nested = nested
         try:
             parsed = sqlalchemy.make_url(url)
             parsed = parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
@@ -112,11 +121,20 @@ class Database:
             )
         if not set(names) & set(self._wanted[stream]):
             raise self._complain(f"stream '{stream}' has none of the columns {', '.join(self._wanted[stream])}.")
+        if absent := [name for name in self._nested.get(stream, ()) if name not in available]:
+            raise self._complain(
+                f"stream '{stream}' unfolds JSON in a column '{absent[0]}', which is not there. "
+                f"Name it so in a 'query'. There are: {', '.join(available)}."
+            )
         with self._errors(), self._rows(self._query(one, names, since)) as fetch:
             while rows := fetch():
                 columns = [pa.array(map(_text, values), pa.string()) for values in zip(*rows, strict=True)]
                 cursors = columns[-1].drop_null().to_pylist() if one.cursor else []
                 labels = [*names, CURSOR] if one.cursor else names
+                if stream in self._nested:
+                    records = _records(names, columns[: len(names)], self._nested[stream])
+                    columns = [*records.values(), *columns[len(names) :]]
+                    labels = [*records, *labels[len(names) :]]
                 yield Page(pa.record_batch(columns, names=labels), max(cursors, key=rank, default=None))
 
     def _query(self, one: TableConfig, names: list[str], since: str | None) -> str:
@@ -186,6 +204,31 @@ def _options(driver: str) -> dict[str, Any]:
 
         return {"connect_args": {"conv": encoders, "charset": "utf8mb4"}}
     return {}
+
+
+def _records(names: list[str], columns: list[pa.Array], nested: list[str]) -> dict[str, pa.Array]:
+    """Return rows as JSON records, and what is wrong with them: a column that should hold JSON holds a text."""
+    keys = [json.dumps(name, ensure_ascii=False) + ":" for name in names]
+    values = [column.to_pylist() for column in columns]
+    problems: list[str | None] = [None] * len(columns[0])
+    for place, name in enumerate(names):
+        for row, text in enumerate(values[place]):
+            if name in nested and _is_json(text):
+                continue
+            values[place][row] = json.dumps(text, ensure_ascii=False)
+            if name in nested and text is not None:
+                problems[row] = f"no JSON in column '{name}'"
+    rows = zip(*values, strict=True)
+    records = ["{" + ",".join(map("".join, zip(keys, row, strict=True))) + "}" for row in rows]
+    return {TEXT: pa.array(records, pa.string()), PROBLEM: pa.array(problems, pa.string())}
+
+
+def _is_json(text: str | None) -> bool:
+    try:
+        json.loads(text or "")
+    except ValueError:
+        return False
+    return True
 
 
 def _text(value: Any) -> str | None:

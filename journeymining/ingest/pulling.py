@@ -75,12 +75,15 @@ class Telling:
 
 
 def as_pulled(connector: Connector, config: SourceConfig) -> Connector:
-    """Return a connector that reads rows of tables, or JSON records, instead of files; objects are read like files."""
+    """Return a connector that reads rows of tables, or JSON records, instead of files; objects are read like files.
+
+    A row of a table whose lists are unfolded is a JSON record as well, see `journeymining.ingest.databases`.
+    """
     if config.from_files:
         return connector
     streams = {}
     for name, stream in connector.streams.items():
-        format_ = Format(type="json_lines" if config.scheme == "http" else "parquet")
+        format_ = Format(type="json_lines" if config.scheme == "http" or stream.unfold else "parquet")
         streams[name] = stream.model_copy(update={"format": format_})
     return connector.model_copy(update={"streams": streams})
 
@@ -119,14 +122,33 @@ def puller_of(connector: Connector, config: SourceConfig, base: Path, place: Pla
     for name, one in tables.items():
         if (one.table is None) == (one.query is None):
             raise place.spec_error("tables", f"stream '{name}' needs either 'table' or 'query'.")
-        if connector.streams[name].unfold:
-            raise place.spec_error("url", f"stream '{name}' is nested JSON, which a table does not hold.")
     wanted = {name: _columns(connector.streams[name], config) for name in tables}
-    return Database(str(config.url), tables, wanted, lambda message: place.input_error(message, "url"), base)
+    nested = {name: _inner(connector.streams[name], config) for name in tables if connector.streams[name].unfold}
+    return Database(str(config.url), tables, wanted, nested, lambda message: place.input_error(message, "url"), base)
 
 
 def _columns(stream: Stream, config: SourceConfig) -> list[str]:
-    return [config.columns.get(field, field) for field in stream.names]
+    """Return the columns of a table that a stream reads: its fields; of nested JSON what their paths begin with."""
+    if not stream.unfold:
+        return [config.columns.get(field, field) for field in stream.names]
+    begins = [path.partition(".")[0] for path in _paths(stream, config)]
+    return list(dict.fromkeys(name for name in begins if name not in stream.unfold))
+
+
+def _inner(stream: Stream, config: SourceConfig) -> list[str]:
+    """Return the columns of a table that hold JSON: those with lists, and those that a path goes into."""
+    paths = [*(f"{path}." for path in stream.unfold.values()), *_paths(stream, config)]
+    begins = [path.partition(".")[0] for path in paths if "." in path]
+    return list(dict.fromkeys(name for name in begins if name not in stream.unfold))
+
+
+def _paths(stream: Stream, config: SourceConfig) -> list[str]:
+    paths = list(stream.unfold.values())
+    for name in stream.names:
+        origin = stream.fields[name] if isinstance(stream.fields, dict) else name
+        path = origin if isinstance(origin, str) else origin.list
+        paths.append(config.columns.get(name, path))
+    return paths
 
 
 def _refuse_unknown(key: str, given: object, names: list[str], place: Place) -> None:

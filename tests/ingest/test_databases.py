@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import shutil
 import sqlite3
@@ -414,3 +415,94 @@ def test_a_server_that_goes_away_costs_nothing(tmp_path, postgres, monkeypatch):
             pull_source("s", source, raw_dir=tmp_path / "raw")
 
     assert pull_source("s", source, raw_dir=tmp_path / "raw")["rows"]["records"] == 50_000
+
+
+ORDERS = """
+connector: orders
+title: Orders with their parcels in a JSON column
+streams:
+  parcels:
+    files: ["orders*.json*"]
+    format: {type: json_lines}
+    unfold: {parcel: parcels.list}
+    fields: {order: id, mail: buyer.mail, place: "parcel.#", sent: parcel.sent, by: parcel.carrier.name}
+    key: [order, place]
+    identifiers: {email: {field: mail}, order: {field: order}}
+    events:
+      - activity: order_shipped
+        present: sent
+        time: {field: sent}
+        topic: {field: by}
+"""
+PARCELS = {
+    7: [("2026-03-01T10:00:00Z", 'Ahorn "Express"'), ("2026-03-02T10:00:00Z", "Birke\\Söhne")],
+    8: [],
+    9: [("2026-03-03T10:00:00Z", "Ahorn")],
+}
+
+
+def orders_in(engine, kind, broken=None):
+    """Make a table of orders whose parcels and buyer are JSON; return what its parcels are."""
+    rows = []
+    for order, parcels in PARCELS.items():
+        held = {"list": [{"sent": sent, "carrier": {"name": name}} for sent, name in parcels]}
+        rows.append({"id": order, "parcels": json.dumps(held), "buyer": json.dumps({"mail": f"b{order}@example.org"})})
+    # Nothing at all, and in databases that check nothing also no JSON, and JSON that would say more than it may.
+    rows.append({"id": 10, "parcels": None, "buyer": None})
+    rows += [{"id": 11 + place, "parcels": text, "buyer": None} for place, text in enumerate(broken or [])]
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text("DROP TABLE IF EXISTS orders"))
+        connection.execute(
+            sqlalchemy.text(f"CREATE TABLE orders (id INTEGER, parcels {kind}, buyer {kind}, secret TEXT)")
+        )
+        cast = "::jsonb" if engine.dialect.name == "postgresql" else ""
+        insert = f"INSERT INTO orders VALUES (:id, (:parcels){cast}, (:buyer){cast}, 'not read')"
+        connection.execute(sqlalchemy.text(insert), rows)
+    return sorted((sent, name, f"email:b{order}@example.org") for order, some in PARCELS.items() for sent, name in some)
+
+
+@pytest.mark.parametrize(
+    ("database", "kind"), [("postgres", "JSONB"), ("mariadb", "JSON"), ("sqlite", "TEXT")], indirect=["database"]
+)
+def test_lists_in_json_columns_are_unfolded(tmp_path, database, kind):
+    engine, url = database
+    broken = ['{"list": [', '{"list": []}, "id": "7"'] if kind == "TEXT" else []
+    expected = orders_in(engine, kind, broken)
+    (tmp_path / "orders").mkdir()
+    (tmp_path / "orders/connector.yaml").write_text(ORDERS, encoding="utf-8")
+
+    tables = {"parcels": {"table": "orders", "cursor": "id"}}
+    quality = ingest(tmp_path, connector="./orders", url=url, tables=tables)
+
+    events = rows(tmp_path)
+    links = rows(tmp_path, "identifiers")
+    mails = {link["event_id"]: link["value_hash"] for link in links if link["kind"] == "email"}
+    told = [
+        (event["timestamp"].strftime("%Y-%m-%dT%H:%M:%SZ"), event["topic"], mails[event["event_id"]])
+        for event in events
+    ]
+    assert sorted(told) == expected
+    counts = quality["sources"]["source"]["streams"]["parcels"]
+    assert counts["records_without_event"] == 2  # no parcel yet, and nothing at all
+    assert counts["rejected"] == ({"record: no JSON in column 'parcels'": 2} if broken else {})
+    raw = pq.read_table(tmp_path / "out/raw/source/parcels").to_pylist()
+    assert not any("not read" in str(row) for row in raw)
+
+    # The next pull brings what is new, and the last order again.
+    run(engine, "UPDATE orders SET id = 12 WHERE id = 10")
+    again = ingest(tmp_path, connector="./orders", url=url, tables=tables)
+    assert again["events"] == len(expected)
+
+
+def test_a_list_that_no_column_has_is_said(tmp_path, sqlite):
+    engine, url = sqlite
+    run(engine, "CREATE TABLE orders (id INTEGER, buyer TEXT, packages TEXT)")
+    (tmp_path / "orders").mkdir()
+    (tmp_path / "orders/connector.yaml").write_text(ORDERS, encoding="utf-8")
+
+    with pytest.raises(
+        InputError, match=r"unfolds JSON in a column 'parcels', which is not there.* id, buyer, packages"
+    ):
+        ingest(tmp_path, connector="./orders", url=url, tables={"parcels": "orders"})
+    quality = ingest(tmp_path, connector="./orders", url=url, query="SELECT id, buyer, packages AS parcels FROM orders")
+    assert quality["events"] == 0
