@@ -180,27 +180,31 @@ def deciding_steps(linked: LinkedOutcome, split: Split, *, least: int = LEAST) -
     P. Kobialka, F. Mannhardt, S. L. Tapia Tarifa, E. B. Johnsen, "Building user journey games from multi-party event
     logs", ICPM Workshops 2022: the weight of a step, and the boundary beyond which an outcome is determined.
     """
-    journeys = linked.journeys
+    journeys, width = linked.journeys, len(linked.journeys.activities)
+    customers = pd.factorize(journeys.customer_id)[0]
     inner = np.flatnonzero(journeys.row[1:] == journeys.row[:-1])
+    row, code = journeys.row[inner], journeys.activity[inner].astype(np.int64) * width + journeys.activity[inner + 1]
+    # A journey counts once per step, for the first time that it takes it.
+    first = np.unique(row * width**2 + code, return_index=True)[1]
+    row, code, inner = row[first], code[first], inner[first]
     frame = pd.DataFrame(
         {
-            "row": journeys.row[inner],
-            "source": journeys.activity[inner],
-            "target": journeys.activity[inner + 1],
-            "left": journeys.offsets[1:][journeys.row[inner]] - inner - 2,
+            "step": code,
+            "label": linked.label[row],
+            "customer": customers[row],
+            "left": journeys.offsets[1:][row] - inner - 2,
         }
-    ).drop_duplicates(["row", "source", "target"])
-    frame["label"], frame["customer"] = linked.label[frame["row"]], journeys.customer_id[frame["row"]]
-    sides = [frame[np.isin(frame["row"], side)] for side in (split.train, split.test)]
-    held = {key: part["label"].to_numpy() for key, part in sides[1].groupby(["source", "target"])}
+    )
+    train, test = (frame[np.isin(row, side)] for side in (split.train, split.test))
+    held = {int(str(key)): part["label"].to_numpy() for key, part in test.groupby("step")}
     overall = float(linked.label[split.train].mean())
     rows = [
         {
-            "source": journeys.activities[part["source"].iloc[0]],
-            "target": journeys.activities[part["target"].iloc[0]],
-            **_step(part, held.get(key, np.empty(0)), overall, least),
+            "source": journeys.activities[step // width],
+            "target": journeys.activities[step % width],
+            **_step(part, held.get(step, np.empty(0)), overall, least),
         }
-        for key, part in sides[0].groupby(["source", "target"])
+        for step, part in ((int(str(key)), part) for key, part in train.groupby("step"))
         if len(part) >= least
     ]
     table = pd.DataFrame(rows, columns=STEPS)
