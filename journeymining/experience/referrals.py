@@ -30,8 +30,8 @@ def referrals_by_mark(referrals: pd.DataFrame, surveys: pd.DataFrame, *, metric:
     -------
     DataFrame, one row per group
         ``group`` (promoter, passive, detractor), ``referrals``, ``share`` of those whose customer had answered, with
-        its Wilson interval ``low``, ``high`` (95 %; NaN without any), and ``unknown``: referrals of customers who had not
-        answered, the same number in every row. Several referrals of one customer count as several.
+        its Wilson interval ``low``, ``high`` (95 %; NaN without any), and ``unknown``: referrals of customers who had
+        not answered, the same number in every row. Several referrals of one customer count as several.
 
     Examples
     --------

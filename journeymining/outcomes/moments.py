@@ -196,7 +196,8 @@ def deciding_steps(linked: LinkedOutcome, split: Split, *, least: int = LEAST) -
         }
     )
     train, test = (frame[np.isin(row, side)] for side in (split.train, split.test))
-    held = {int(str(key)): part["label"].to_numpy() for key, part in test.groupby("step")}
+    taken: list[tuple[Any, pd.DataFrame]] = [(step, part) for step, part in train.groupby("step") if len(part) >= least]
+    held: dict[Any, NDArray[Any]] = {step: part["label"].to_numpy() for step, part in test.groupby("step")}
     overall = float(linked.label[split.train].mean())
     rows = [
         {
@@ -204,8 +205,7 @@ def deciding_steps(linked: LinkedOutcome, split: Split, *, least: int = LEAST) -
             "target": journeys.activities[step % width],
             **_step(part, held.get(step, np.empty(0)), overall, least),
         }
-        for step, part in ((int(str(key)), part) for key, part in train.groupby("step"))
-        if len(part) >= least
+        for step, part in taken
     ]
     table = pd.DataFrame(rows, columns=STEPS)
     return table.sort_values(["n", "source", "target"], ascending=[False, True, True], kind="stable", ignore_index=True)
