@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from journeymining.cli.open_journeys import open_journeys, open_option
 from journeymining.cli.options import (
     emit,
     engine_options,
@@ -65,6 +66,7 @@ TABLES = (
 @click.option(
     "--fail-under", multiple=True, metavar="FIGURE=NUMBER", help="End with exit code 3 below this, as in fitness=0.9."
 )
+@open_option
 @engine_options
 @format_option
 @out_option
@@ -72,6 +74,7 @@ TABLES = (
 def command(
     design: Path,
     open_after: str | None,
+    open_file: str | None,
     silent_cost: int,
     every: str,
     by: str | None,
@@ -113,8 +116,8 @@ def command(
     runs_on = engine_of(engine, spark_master=spark_master)
     events = read_log(**log)
     segments = {name: segments_of(events, name) for name in {*attributes_of(designed), *([by] if by else [])}}
-    flags = None if open_after is None else _open_journeys(events, open_after)
-    with prepare(events, journeys=flags, engine=runs_on) as prepared:
+    going_on = open_journeys(log["log"], events, open_file, after=open_after)
+    with prepare(events, journeys=going_on.marks, engine=runs_on) as prepared:
         found = conform_personas(prepared, designed, segments, silent_cost=silent_cost, seed=seed)
         more = {
             "periods": by_period(prepared, found, every=every),
@@ -128,6 +131,7 @@ def command(
         digest = str(prepared.manifest["digest"])
     if out is not None:
         settings = {
+            "design": str(design),
             "prepared_log": digest,
             "silent_cost": silent_cost,
             "open_after": open_after,
@@ -138,9 +142,10 @@ def command(
         }
         with whole_folder(out, force=force) as folder:
             _write(folder, found, more, outcome_event)
-            _write_account(folder, found, events, log, design, settings=settings, seed=seed, engine=engine)
+            inputs = {"design": Path(str(design).partition("#")[0])} | going_on.inputs()
+            _write_account(folder, found, events, log, inputs, settings=settings, seed=seed, engine=engine)
     emit(more[table] if table in more else getattr(found, table), format)
-    click.echo(_said(found), err=True)
+    click.echo(f"{_said(found)} {going_on.said}", err=True)
     _check_gates(found, gates)
 
 
@@ -200,7 +205,7 @@ def _write_account(
     found: Conformance,
     events: pa.Table,
     log: dict[str, Any],
-    design: Path,
+    inputs: dict[str, Path],
     *,
     settings: dict[str, Any],
     seed: int,
@@ -209,16 +214,15 @@ def _write_account(
     from journeymining.jobs.account import write_account
 
     scope, judged = found.summary["journeys"], found.summary["events"]
-    file = Path(str(design).partition("#")[0])
     write_account(
         folder,
         "conform",
         events,
         log,
-        settings={"design": str(design)} | {name: one for name, one in settings.items() if one is not None},
+        settings={name: one for name, one in settings.items() if one is not None},
         counts={"events": judged["in_log"], "journeys": scope["in_log"], "journeys_in_scope": scope["in_scope"]},
         quality={"conformance": {"journeys": scope, "events": judged, "unchecked": found.summary["unchecked"]}},
-        inputs={"design": file},
+        inputs=inputs,
         seed=seed,
         engine=engine,
     )
@@ -235,19 +239,6 @@ def _gate(text: str) -> tuple[str, float]:
         return name, float(number)
     except ValueError:
         raise UsageError(f"--fail-under {text}: '{number}' is no number; write {name}=0.9.") from None
-
-
-def _open_journeys(events: pa.Table, open_after: str) -> pa.Table:
-    """Flag the journeys whose last event is close to the end of the log."""
-    import polars as pl
-
-    from journeymining.durations import parse_duration
-
-    ends = (
-        pl.DataFrame(events.select(["journey_id", "timestamp"])).group_by("journey_id").agg(pl.col("timestamp").max())
-    )
-    near = (ends["timestamp"].max() - pl.col("timestamp")) < parse_duration(open_after)
-    return ends.select("journey_id", near.alias("open")).to_arrow()
 
 
 def _figure(found: Conformance, name: str) -> float | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from journeymining.cli.open_journeys import OpenJourneys, open_journeys, open_option
 from journeymining.cli.options import (
     emit,
     force_option,
@@ -92,6 +93,7 @@ class _WithScore(click.Command):
 @click.option("--mask", multiple=True, metavar="ACTIVITY", help="Gives the outcome away; may be repeated.")
 @click.option("--allow-proxy", multiple=True, metavar="FEATURE", help="Looks like the outcome, but may stay.")
 @click.option("--scope", multiple=True, metavar="ACTIVITY", help="Only journeys with this activity.")
+@open_option
 @click.option("--label-column", metavar="COLUMN", help="The log holds the label of a journey in this column.")
 @click.option("--positive", metavar="VALUE", help="Value of the label column that is the outcome.")
 @click.option("--design", metavar="DESIGN", help="Deviations from this designed journey are patterns, too.")
@@ -123,6 +125,7 @@ def command(
     label_column: str | None,
     positive: str | None,
     name: str | None,
+    open_file: str | None,
     **question: Any,
 ) -> None:
     """Say which paths go with an outcome, and how sure that is.
@@ -138,24 +141,29 @@ def command(
     section = {key: question.pop(key) for key in (*SECTION, "mask", "scope", "event")}
     section["allow_proxies"] = question.pop("allow_proxy")
     files = {key: question.pop(key) for key in ("outcomes", "surveys")}
-    _check_question(section, label_column, positive, attribution, survival=survival, posthog=method == "posthog")
+    _check_question(
+        section, label_column, positive, attribution, open_file, survival=survival, posthog=method == "posthog"
+    )
     if out is not None:
         refuse_occupied(out, force=force)
     table = read_log(**question)
     called = name or _name(section)
+    asks_when = attribution is None and label_column is None
+    going_on = open_journeys(question["log"], table, open_file) if asks_when else OpenJourneys()
     if attribution is not None:
         answer = _attributed(table, attribution)
     elif survival:
-        answer = _until(section, table, called, design, seed)
+        answer = _until(section, table, going_on, called, design, seed)
     elif method == "posthog":
-        answer = _correlated(section, table, called, design, seed)
+        answer = _correlated(section, table, going_on, called, design, seed)
     elif label_column is not None:
         answer = _modelled(_labelled(table, label_column, str(positive), name, seed, explain=section["explain"]))
     else:
-        answer = _modelled(_linked(section, table, called, design, seed, files))
+        answer = _modelled(_linked(section, table, going_on, called, design, seed, files))
     _show(answer, top, format)
     if out is not None:
-        _write(answer, out, table, question, inputs=_inputs({"design": design, **files}), seed=seed, force=force)
+        _write(answer, out, table, question, inputs=_inputs({"design": design, **files}) | going_on.inputs(), seed=seed,
+            force=force)  # fmt: skip
 
 
 def _modelled(result: OutcomeResult) -> _Answer:
@@ -196,6 +204,7 @@ def _check_question(
     label_column: str | None,
     positive: str | None,
     attribution: str | None,
+    open_file: str | None,
     *,
     survival: bool,
     posthog: bool,
@@ -204,6 +213,8 @@ def _check_question(
     from journeymining.exceptions import UsageError
 
     asked = bool(section["event"] or section["silence"] or section["table"] or section["survey"])
+    if open_file is not None and (attribution is not None or label_column is not None):
+        raise UsageError("--open-journeys says who is still under way; labels in the log and --attribution do not ask.")
     if attribution is not None:
         if asked or label_column is not None or survival or posthog or section["explain"]:
             raise UsageError("--attribution stands alone: it shares credit and links no outcome.")
@@ -253,6 +264,7 @@ def _inputs(files: Mapping[str, str | None]) -> dict[str, Path]:
 def _linked(
     section: Mapping[str, Any],
     table: pa.Table,
+    going_on: OpenJourneys,
     name: str,
     design: str | None,
     seed: int,
@@ -263,7 +275,8 @@ def _linked(
 
     config = _config(section)
     read = {key: _read(key, files[key], wanted=section[one]) for key, one in FILES.items()}
-    with prepare(table) as prepared:
+    click.echo(going_on.said, err=True)
+    with prepare(table, journeys=going_on.marks) as prepared:
         return outcomes(
             prepared,
             config,
@@ -287,23 +300,28 @@ def _read(option: str, file: str | None, *, wanted: str | None) -> pd.DataFrame 
     return read_occurrences(file) if option == "outcomes" else read_answers(file)
 
 
-def _journeys(table: pa.Table, design: str | None, seed: int) -> tuple[JourneyFrame, NDArray[np.bool_] | None]:
+def _journeys(
+    table: pa.Table, going_on: OpenJourneys, design: str | None, seed: int
+) -> tuple[JourneyFrame, NDArray[np.bool_] | None]:
     """Return the journeys of a log, with their deviations from a design, and which of them are in its scope."""
     from journeymining.engines.prepared_log import prepare
     from journeymining.outcomes.deviations import with_deviations
     from journeymining.outcomes.journey_frame import journeys_for_outcomes
 
-    with prepare(table) as prepared:
+    click.echo(going_on.said, err=True)
+    with prepare(table, journeys=going_on.marks) as prepared:
         journeys = journeys_for_outcomes(prepared)
         deviations = deviations_from(design, prepared, seed)
     return (journeys, None) if deviations is None else with_deviations(journeys, deviations)
 
 
-def _until(section: Mapping[str, Any], table: pa.Table, name: str, design: str | None, seed: int) -> _Answer:
+def _until(
+    section: Mapping[str, Any], table: pa.Table, going_on: OpenJourneys, name: str, design: str | None, seed: int
+) -> _Answer:
     from journeymining.outcomes.until_outcome import until_outcome
 
     config = _config(section)
-    journeys, in_scope = _journeys(table, design, seed)
+    journeys, in_scope = _journeys(table, going_on, design, seed)
     found = until_outcome(name, config, journeys, in_scope=in_scope)
     click.echo(
         f"{found.counts['outcomes']} of {found.counts['watched']} journeys that were watched have '{name}'; "
@@ -314,12 +332,14 @@ def _until(section: Mapping[str, Any], table: pa.Table, name: str, design: str |
     return _Answer(tables, found.counts, {"survival": name, **_stated(section)})
 
 
-def _correlated(section: Mapping[str, Any], table: pa.Table, name: str, design: str | None, seed: int) -> _Answer:
+def _correlated(
+    section: Mapping[str, Any], table: pa.Table, going_on: OpenJourneys, name: str, design: str | None, seed: int
+) -> _Answer:
     from journeymining.outcomes.correlation import posthog_correlation
     from journeymining.outcomes.labels import link
 
     config = _config(section)
-    journeys, in_scope = _journeys(table, design, seed)
+    journeys, in_scope = _journeys(table, going_on, design, seed)
     linked = link(name, config, journeys, in_scope=in_scope)
     click.echo(linked.definition, err=True)
     click.echo("Odds ratios as PostHog gives them say nothing of length, order or chance alone: see q.", err=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from journeymining.cli.open_journeys import OpenJourneys, open_journeys, open_option
 from journeymining.cli.options import (
     emit,
     force_option,
@@ -32,6 +33,7 @@ GATE_FAILED = 3
 @log_argument
 @log_options
 @click.option("--design", metavar="DESIGN", help="The designed journey, if the model uses deviations from it.")
+@open_option
 @click.option("--top", type=click.IntRange(1), default=20, show_default=True, help="How many journeys are shown.")
 @click.option("--fail-on-drift", is_flag=True, help="Exit with code 3 if the log differs too much from the training.")
 @format_option
@@ -40,6 +42,7 @@ GATE_FAILED = 3
 def score(
     model: str,
     design: str | None,
+    open_file: str | None,
     top: int,
     fail_on_drift: bool,
     format: str,
@@ -62,19 +65,21 @@ def score(
         refuse_occupied(out, force=force)
     fitted, card = read_scorer(model)
     table = read_log(**log)
-    journeys, deviations = _journeys(card, table, design)
+    going_on = open_journeys(log["log"], table, open_file)
+    journeys, deviations = _journeys(card, table, going_on, design)
     found = score_journeys(fitted, card, journeys, deviations=deviations)
     click.echo(card["definition"], err=True)
     click.echo(f"{found.counts['scored']} of {found.counts['journeys']} journeys wait for it.", err=True)
     click.echo(found.sentence, err=True)
     emit(found.table.head(top), format)
     if out is not None:
-        _write(found, out, table, log, model, design, force=force)
+        inputs = ({"design": Path(design)} if design else {}) | going_on.inputs()
+        _write(found, out, table, log, model, inputs, force=force)
     if fail_on_drift and found.drifted:
         raise click.exceptions.Exit(GATE_FAILED)
 
 
-def _journeys(card: dict[str, Any], table: pa.Table, design: str | None) -> tuple[Any, Any]:
+def _journeys(card: dict[str, Any], table: pa.Table, going_on: OpenJourneys, design: str | None) -> tuple[Any, Any]:
     """Return the journeys as the model was trained on them, and their deviations where there is a design."""
     from journeymining.engines.prepared_log import prepare
     from journeymining.eventlog.schema import REQUIRED
@@ -84,7 +89,8 @@ def _journeys(card: dict[str, Any], table: pa.Table, design: str | None) -> tupl
         left_out = {*REQUIRED.names, "source_order", card["question"]["label_column"]}
         attributes = [one for one in table.column_names if one not in left_out]
         return journeys_from_events(table, attributes=attributes), None
-    with prepare(table) as prepared:
+    click.echo(going_on.said, err=True)
+    with prepare(table, journeys=going_on.marks) as prepared:
         return journeys_for_outcomes(prepared), deviations_from(design, prepared)
 
 
@@ -99,13 +105,13 @@ def deviations_from(design: str | None, log: PreparedLog, seed: int = 0) -> pd.D
 
 
 def _write(
-    found: Scores, out: Path, table: pa.Table, log: dict[str, Any], model: str, design: str | None, *, force: bool
+    found: Scores, out: Path, table: pa.Table, log: dict[str, Any], model: str, inputs: dict[str, Path], *, force: bool
 ) -> None:
     from journeymining.jobs.account import write_account
     from journeymining.writing import whole_folder
 
     file = Path(model) / "model.skops" if Path(model).is_dir() else Path(model)
-    inputs = {"model": file, "card": file.parent / "model_card.json"} | ({"design": Path(design)} if design else {})
+    inputs = {"model": file, "card": file.parent / "model_card.json"} | inputs
     with whole_folder(out, force=force) as folder:
         found.table.to_csv(folder / "scores.csv", index=False, lineterminator="\n")
         found.drift.to_csv(folder / "drift.csv", index=False, lineterminator="\n")
