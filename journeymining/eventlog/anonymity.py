@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 OTHER = "other"
 """What journeys of rare variants consist of: one event of this name."""
 
+KEPT, GROUPED, SUPPRESSED = "kept", "grouped", "suppressed"
+"""What becomes of a journey."""
+
 NEVER_KEPT = (*ORDER, "customer_id")
 """Columns that are made anew: names of things, exact times and the order in the source."""
 
@@ -90,28 +93,19 @@ def k_anonymous(
     """
     _check(log, k, keep, round_to)
     events = _paths(log, keep)
-    of_journey = events.group_by("journey").agg(pl.first("customer"), pl.first("path"), pl.len().alias("events"))
-    of_journey = of_journey.with_columns(pl.col("customer").n_unique().over("path").alias("followers"))
-    is_rare = pl.col("followers") < k
-    rare_customers = of_journey.filter(is_rare)["customer"].n_unique()
-    fate = "grouped" if rare == "group" and rare_customers >= k else "suppressed"
-    of_journey = of_journey.with_columns(pl.when(is_rare).then(pl.lit(fate)).otherwise(pl.lit("kept")).alias("fate"))
-    if of_journey.filter(pl.col("fate") != "suppressed").is_empty():
+    of_journey = _fates(events, k, rare)
+    if of_journey.filter(pl.col("fate") != SUPPRESSED).is_empty():
         raise EmptyLogError(f"No variant is followed by {k} customers, so nothing may be written. Keep fewer columns.")
-    written = _written(events, of_journey, keep, round_to, log, np.random.default_rng(seed))
+    rows = _numbered(_rounded(_blanked(events, of_journey, keep), round_to), np.random.default_rng(seed))
     report = {
         "k": k,
         "kept_columns": ["activity", *keep],
         "dropped_columns": [name for name in log.column_names if name not in {*REQUIRED.names, *keep, *NEVER_KEPT}],
         "times_rounded_to": round_to.total_seconds(),
-        **{one: _count(of_journey.filter(pl.col("fate") == one)) for one in ("kept", "grouped", "suppressed")},
-        # The smallest group that shares a variant of the output, the grouped ones included.
-        "smallest_group": min(
-            [*of_journey.filter(pl.col("fate") == "kept")["followers"].to_list()]
-            + ([rare_customers] if fate == "grouped" else [])
-        ),
+        **{fate: _count(of_journey.filter(pl.col("fate") == fate)) for fate in (KEPT, GROUPED, SUPPRESSED)},
+        "smallest_group": _smallest_group(of_journey),
     }
-    return with_report(written, {"anonymity": report})
+    return with_report(_event_log(rows, log.schema, keep), {"anonymity": report})
 
 
 def _check(log: pa.Table, k: int, keep: Sequence[str], round_to: timedelta) -> None:
@@ -147,36 +141,57 @@ def _paths(log: pa.Table, keep: Sequence[str]) -> pl.DataFrame:
     return frame.with_columns(path)
 
 
-def _written(
-    events: pl.DataFrame,
-    of_journey: pl.DataFrame,
-    keep: Sequence[str],
-    round_to: timedelta,
-    log: pa.Table,
-    chance: np.random.Generator,
-) -> pa.Table:
-    """Return the rows of the output, sorted by the new numbers."""
-    fates = of_journey.filter(pl.col("fate") != "suppressed").select("journey", "fate")
+def _fates(events: pl.DataFrame, k: int, rare: str) -> pl.DataFrame:
+    """Return per journey its customer, path, events, followers of its path, and whether it is kept as it is."""
+    of_journey = events.group_by("journey").agg(pl.first("customer"), pl.first("path"), pl.len().alias("events"))
+    of_journey = of_journey.with_columns(pl.col("customer").n_unique().over("path").alias("followers"))
+    is_rare = pl.col("followers") < k
+    enough = of_journey.filter(is_rare)["customer"].n_unique() >= k
+    fate = pl.lit(GROUPED if rare == "group" and enough else SUPPRESSED)
+    return of_journey.with_columns(pl.when(is_rare).then(fate).otherwise(pl.lit(KEPT)).alias("fate"))
+
+
+def _blanked(events: pl.DataFrame, of_journey: pl.DataFrame, keep: Sequence[str]) -> pl.DataFrame:
+    """Return the events that stay; of a grouped journey its first, without name and kept columns."""
+    fates = of_journey.filter(pl.col("fate") != SUPPRESSED).select("journey", "fate")
     rows = events.join(fates, on="journey", maintain_order="left")
-    is_grouped = pl.col("fate") == "grouped"
+    is_grouped = pl.col("fate") == GROUPED
     rows = rows.filter(~is_grouped | pl.col("journey").is_first_distinct())
-    taken = set(rows.filter(~is_grouped)["activity"].unique())
+    name = _free_name(set(rows.filter(~is_grouped)["activity"].unique()))
+    return rows.with_columns(
+        pl.when(is_grouped).then(pl.lit(name)).otherwise(pl.col("activity")).alias("activity"),
+        *(pl.when(~is_grouped).then(pl.col(f"keep:{one}")).alias(f"keep:{one}") for one in keep),
+    )
+
+
+def _free_name(taken: set[str]) -> str:
+    """Return `OTHER`, longer where an activity is called so."""
     name = OTHER
     while name in taken:
         name += "_"
-    blank = [pl.when(is_grouped).then(None).otherwise(pl.col(f"keep:{one}")).alias(f"keep:{one}") for one in keep]
+    return name
+
+
+def _rounded(rows: pl.DataFrame, round_to: timedelta) -> pl.DataFrame:
+    """Round times down, and say each event's place in its journey before equal times hide it."""
     step = round_to // timedelta(microseconds=1)
-    rows = rows.with_columns(
-        pl.when(is_grouped).then(pl.lit(name)).otherwise(pl.col("activity")).alias("activity"),
+    return rows.with_columns(
         (pl.col("time").dt.epoch("us") // step * step).alias("time"),
         pl.int_range(1, pl.len() + 1).over("journey").alias("place"),
-        *blank,
     )
+
+
+def _numbered(rows: pl.DataFrame, chance: np.random.Generator) -> pl.DataFrame:
+    """Replace names of journeys and customers by numbers in random order; sort by them."""
     for column in ("journey", "customer"):
         names = rows.select(pl.col(column).unique().sort())
         numbers = names.with_columns(pl.Series("number", chance.permutation(len(names)) + 1))
         rows = rows.join(numbers, on=column, maintain_order="left").drop(column).rename({"number": column})
-    rows = rows.sort("journey", "place")
+    return rows.sort("journey", "place")
+
+
+def _event_log(rows: pl.DataFrame, schema: pa.Schema, keep: Sequence[str]) -> pa.Table:
+    """Return rows as an event log, with the columns that are kept as they were typed."""
     journey = rows["journey"].cast(pl.String)
     columns = {
         "event_id": (journey + "-" + rows["place"].cast(pl.String)).to_arrow(),
@@ -188,9 +203,17 @@ def _written(
         **{one: rows[f"keep:{one}"].to_arrow() for one in keep},
         "source_order": rows["place"].cast(pl.Int64).to_arrow(),
     }
-    kept = [log.schema.field(one) for one in keep if one not in REQUIRED.names]
-    schema = pa.schema([*REQUIRED, *kept, pa.field("source_order", pa.int64())])
-    return pa.table({field.name: columns[field.name].cast(field.type) for field in schema}, schema=schema)
+    kept = [schema.field(one) for one in keep if one not in REQUIRED.names]
+    written = pa.schema([*REQUIRED, *kept, pa.field("source_order", pa.int64())])
+    return pa.table({field.name: columns[field.name].cast(field.type) for field in written}, schema=written)
+
+
+def _smallest_group(of_journey: pl.DataFrame) -> int:
+    """Return how many customers share the rarest variant of the output; grouped journeys have one in common."""
+    kept = of_journey.filter(pl.col("fate") == KEPT)["followers"].to_list()
+    grouped = of_journey.filter(pl.col("fate") == GROUPED)["customer"].n_unique()
+    smallest: int = min([*kept, grouped] if grouped else kept)
+    return smallest
 
 
 def _count(journeys: pl.DataFrame) -> dict[str, Any]:
