@@ -23,15 +23,24 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SIZE = 1 << 20
-"""Bytes of a block, more where a line is longer."""
+"""Bytes of a block."""
+
+CODED = pa.dictionary(pa.int32(), pa.string())
+"""Type of a column whose texts come again."""
 
 _MAGIC: dict[bytes, Callable[[Path, str], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 _MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
 _REPLACED = "\ufffd".encode()
 
 
-def blocks(file: Path, encoding: str) -> Iterator[bytes]:
+LARGE = 16
+"""Times `SIZE`: bytes of a block that is read as columns."""
+
+
+def blocks(file: Path, encoding: str, times: int = 1) -> Iterator[bytes]:
     r"""Yield a file as blocks that end where a line ends (with ``\n``), unpacked and as UTF-8.
+
+    A block is `SIZE` so many ``times``, more where a line is longer.
 
     Its byte order mark tells more than the encoding that is said. Bytes that are no text become U+FFFD.
     """
@@ -46,11 +55,11 @@ def blocks(file: Path, encoding: str) -> Iterator[bytes]:
         if plain:
             if said == "utf-8-sig" and start == codecs.BOM_UTF8:
                 binary.read(3)
-            for block in _whole_lines(lambda: binary.read(SIZE)):
+            for block in _whole_lines(lambda: binary.read(times * SIZE)):
                 yield _as_text(block)
             return
         with io.TextIOWrapper(binary, encoding=said, errors="replace", newline="") as text:
-            yield from _whole_lines(lambda: text.read(SIZE).encode())
+            yield from _whole_lines(lambda: text.read(times * SIZE).encode())
 
 
 @contextmanager
@@ -91,6 +100,12 @@ def replaced(block: bytes) -> int:
     return sum(_REPLACED in line for line in block.split(b"\n"))
 
 
+def smaller(block: bytes) -> Iterator[bytes]:
+    """Yield a block as blocks of `SIZE`."""
+    read = io.BytesIO(block)
+    yield from _whole_lines(lambda: read.read(SIZE))
+
+
 def line_count(block: bytes) -> int:
     """Count the lines of a block; the last one of a file need not end."""
     return block.count(b"\n") + (not block.endswith(b"\n"))
@@ -124,9 +139,11 @@ def lines(block: bytes) -> tuple[pa.StringArray, NDArray[np.int64]] | None:
 
 
 def fields(
-    block: bytes, names: Sequence[str], *, delimiter: str, quote: str | None
+    block: bytes, names: Sequence[str], *, delimiter: str, quote: str | None, differ: frozenset[str] = frozenset()
 ) -> tuple[pa.Table, NDArray[np.int64]] | None:
     """Return the records of a block as columns of text, and the places of their lines; None if one is not simple.
+
+    Columns are dictionaries of their texts, but for those of which it is said that the texts differ.
 
     Simple: a record is a line, has as many fields as there are names, and quotes stand around whole fields only. What
     is not simple has to be read by rules that look at one character after the other.
@@ -140,12 +157,15 @@ def fields(
     try:
         table = pyarrow.csv.read_csv(
             pa.BufferReader(block),
-            read_options=pyarrow.csv.ReadOptions(column_names=list(names)),
+            read_options=pyarrow.csv.ReadOptions(
+                column_names=list(names), use_threads=False, block_size=len(block) + 1
+            ),
             parse_options=pyarrow.csv.ParseOptions(
                 delimiter=delimiter, quote_char=quote if quoted else False, escape_char=False, ignore_empty_lines=True
             ),
             convert_options=pyarrow.csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+                column_types={name: pa.string() if name in differ else CODED for name in names},
+                strings_can_be_null=False,
             ),
         )
     except pa.ArrowInvalid:

@@ -6,6 +6,8 @@ version; with fields of other streams; several that are one) are made for the wh
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,9 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from journeymining.ingest.mapping import KEYED, RECORDS
-from journeymining.ingest.readers import FILE, LINE
-from journeymining.ingest.records import column, fields_sql, is_plain, joined_sql, records_sql
+from journeymining.ingest.coded import Coded, joined, made, queried
+from journeymining.ingest.hashes import number_hashes, row_hashes
+from journeymining.ingest.readers import FILE, LINE, PROBLEM, TEXT
+from journeymining.ingest.records import column, fields_sql, is_plain, joined_sql, value_sql
 from journeymining.ingest.seen import Seen
 from journeymining.ingest.values import literal
 
@@ -23,20 +26,51 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from journeymining.ingest.specs import Stream
     from journeymining.ingest.streams import Source
 
 CHUNK = 200_000
 """Raw records of a portion."""
 
-_BATCH = 50_000
-"""Rows that one thread reads at a time."""
 
-_RAW = "raw_rows"
+@dataclass
+class Portion:
+    """Some records of a stream, with all fields that rules may use."""
+
+    file: Coded
+    line: NDArray[np.int64]
+    problem: Coded
+    """Why a record cannot be read; mostly null."""
+    fields: dict[str, Coded]
+    """``f:<field>`` -> its texts."""
+    in_order: bool
+    """Whether every record is in a line of its own, and lines come one after the other, as do files."""
+    key: NDArray[np.uint64]
+    """The hash of what identifies a record."""
+    keyed: NDArray[np.bool_]
+    """Whether a record has a key."""
+
+    @property
+    def rows(self) -> int:
+        """The number of records."""
+        return len(self.line)
+
+    @cached_property
+    def readable(self) -> NDArray[np.int64]:
+        """The places of the records that can be read."""
+        return np.flatnonzero(~self.problem.there)
+
+    @cached_property
+    def file_rank(self) -> NDArray[np.int64]:
+        """Of every record the place of its file among their names."""
+        ranks: NDArray[np.int64] = pc.rank(self.file.values, tiebreaker="dense").to_numpy().astype(np.int64)
+        return ranks[self.file.codes]
 
 
-def portions(source: Source, name: str, fields: Mapping[str, str]) -> Iterator[None]:
-    """Make the tables `RECORDS` and `KEYED` of one portion of a stream after the other, in the order of the records.
+def portions(source: Source, name: str, fields: Mapping[str, str]) -> Iterator[Portion]:
+    """Yield one portion of a stream after the other, in the order of the records.
 
     Parameters
     ----------
@@ -50,47 +84,145 @@ def portions(source: Source, name: str, fields: Mapping[str, str]) -> Iterator[N
     stream = source.connector.streams[name]
     repeats = Repeats() if stream.key == "content" else None
     for raw in _raw(source, name, stream, fields):
-        source.db.register(_RAW, raw)
-        base = _RAW
-        if name not in fields:
-            base = f"({fields_sql(stream, _RAW, raw.column_names, source.config)})"
-        source.db.execute(f"CREATE OR REPLACE TEMP TABLE {RECORDS} AS {records_sql(stream, base)}")
-        source.db.unregister(_RAW)
-        keyed = f"SELECT * FROM {RECORDS}" if repeats is None else repeats.keyed(source)
-        source.db.execute(f"CREATE OR REPLACE TEMP VIEW {KEYED} AS {keyed}")
-        yield
+        table = _with_fields(source, stream, raw) if name not in fields else raw
+        yield _portion(source, stream, table, repeats)
 
 
-def _raw(source: Source, name: str, stream: Stream, fields: Mapping[str, str]) -> Iterator[pa.Table]:
+def _portion(source: Source, stream: Stream, table: Mapping[str, Coded], repeats: Repeats | None) -> Portion:
+    found = dict(table)
+    file, line, problem = found.pop(FILE), _numbers(found.pop(LINE)), found.pop(PROBLEM)
+    rows = len(line)
+    for name, rules in stream.values.items():
+        found |= made(source.db, {f"f:{name}": value_sql(rules)}, found, rows)
+    identifying = stream.names if stream.key == "content" else stream.key
+    columns = {name: found[f"f:{name}"] for name in identifying}
+    portion = Portion(file, line, problem, found, False, row_hashes(source.db, columns, rows), np.ones(rows, bool))
+    portion.in_order = not stream.unfold and _in_order(portion)
+    if repeats is not None:
+        portion.key ^= number_hashes(repeats.numbers(portion))
+    else:
+        portion.keyed = np.logical_or.reduce([one.there for one in columns.values()])
+    return portion
+
+
+def _numbers(one: Coded) -> NDArray[np.int64]:
+    numbers: NDArray[np.int64] = pc.fill_null(one.values, 0).to_numpy()
+    return numbers[one.codes]
+
+
+def _in_order(portion: Portion) -> bool:
+    """Whether the lines of a file come one after the other, and one file after the other."""
+    files, lines = portion.file_rank, portion.line
+    return bool((np.where(files[1:] == files[:-1], lines[1:] > lines[:-1], files[1:] > files[:-1])).all())
+
+
+def _raw(source: Source, name: str, stream: Stream, fields: Mapping[str, str]) -> Iterator[dict[str, Coded]]:
     if name not in fields:
         for file in source.files(name):
-            for batch in pq.ParquetFile(file).iter_batches(batch_size=CHUNK):
-                yield _sliced(pa.Table.from_batches([batch]))
+            for table in read_portions(file):
+                yield _coded(table)
         return
     order = f"ORDER BY {FILE}, {LINE}"
     query = fields[name] if is_plain(stream) else f"({joined_sql(stream, fields[name], fields)})"
     source.store(f"whole-{name}", f"SELECT * FROM {query} {order}")
-    yield from _whole_lines(source.parquet(f"whole-{name}"))
+    for table in _whole_lines(source.parquet(f"whole-{name}")):
+        yield _coded(table)
+
+
+def _coded(table: pa.Table) -> dict[str, Coded]:
+    return {name: Coded.of(table.column(name)) for name in table.column_names}
+
+
+def read_portions(file: Path) -> Iterator[pa.Table]:
+    """Yield the rows of a Parquet file, some row groups at a time; texts that come again as dictionaries."""
+    with pq.ParquetFile(file) as opened:
+        group = opened.metadata.row_group(0) if opened.num_row_groups else None
+        columns = [group.column(place) for place in range(group.num_columns)] if group else []
+        coded = [one.path_in_schema for one in columns if one.has_dictionary_page and one.physical_type == "BYTE_ARRAY"]
+    with pq.ParquetFile(file, read_dictionary=coded) as opened:
+        waiting: list[pa.Table] = []
+        for place in range(opened.num_row_groups):
+            waiting.append(opened.read_row_group(place))
+            if sum(one.num_rows for one in waiting) >= CHUNK:
+                yield from _cut(waiting)
+                waiting = []
+        yield from _cut(waiting)
+
+
+def _cut(tables: list[pa.Table]) -> Iterator[pa.Table]:
+    if not tables:
+        return
+    whole = pa.concat_tables(tables)
+    # A row group is not cut for a few rows more.
+    size = CHUNK if whole.num_rows > 2 * CHUNK else max(whole.num_rows, 1)
+    for start in range(0, whole.num_rows, size):
+        yield whole.slice(start, size)
 
 
 def _whole_lines(file: Path) -> Iterator[pa.Table]:
     """Yield portions of a sorted file in which no line is cut: it may hold several records."""
     rest: pa.Table | None = None
-    for batch in pq.ParquetFile(file).iter_batches(batch_size=CHUNK):
-        table = pa.Table.from_batches([batch])
-        table = table if rest is None else pa.concat_tables([rest, table])
+    for portion in read_portions(file):
+        table = portion if rest is None else pa.concat_tables([rest, portion])
         lines = table.column(LINE).to_numpy()
         others = np.flatnonzero(lines != lines[-1])
         cut = int(others[-1]) + 1 if len(others) else 0
         if cut:
-            yield _sliced(table.slice(0, cut))
+            yield table.slice(0, cut)
         rest = table.slice(cut)
     if rest is not None and rest.num_rows:
-        yield _sliced(rest)
+        yield rest
 
 
-def _sliced(table: pa.Table) -> pa.Table:
-    return pa.Table.from_batches(table.combine_chunks().to_batches(max_chunksize=_BATCH), table.schema)
+def _with_fields(source: Source, stream: Stream, raw: dict[str, Coded]) -> dict[str, Coded]:
+    """Return the fields of raw records, with their file, line and problem."""
+    if stream.format.type in {"csv", "parquet", "w3c"}:
+        return _own_columns(source, stream, raw, {name: source.config.columns.get(name, name) for name in stream.names})
+    split = {name: column_name for name in stream.names if (column_name := f"f:{name}") in raw}
+    if not split:
+        return _parsed(source, stream, raw)
+    whole = raw[TEXT].there
+    if not whole.any():
+        return _own_columns(source, stream, raw, split)
+    # Lines that are not split yet are among those that are.
+    two = (
+        _own_columns(source, stream, {name: one.at(~whole) for name, one in raw.items()}, split),
+        _parsed(source, stream, {name: one.at(whole) for name, one in raw.items()}),
+    )
+    back = np.argsort(np.concatenate([np.flatnonzero(~whole), np.flatnonzero(whole)]))
+    return {name: joined([one[name] for one in two]).at(back) for name in two[0]}
+
+
+def _own_columns(
+    source: Source, stream: Stream, raw: Mapping[str, Coded], names: Mapping[str, str]
+) -> dict[str, Coded]:
+    """Return the fields that have columns of their own; the texts that mean nothing are null."""
+    rows = len(raw[FILE])
+    found = {name: raw[name] for name in (FILE, LINE, PROBLEM)}
+    for name in stream.names:
+        if name in source.config.set:
+            found[f"f:{name}"] = Coded.same(source.config.set[name], rows)
+        elif names.get(name) in raw:
+            found[f"f:{name}"] = _cleared(raw[names[name]], stream.format.nulls)
+        else:
+            found[f"f:{name}"] = Coded.same(None, rows)
+    return found
+
+
+def _cleared(one: Coded, nulls: tuple[str, ...]) -> Coded:
+    if not nulls:
+        return one
+    means_nothing = pc.is_in(pc.utf8_trim(one.values, " "), pa.array(nulls, pa.string()))
+    if not pc.any(means_nothing).as_py():
+        return one
+    return Coded(one.codes, pc.if_else(means_nothing, pa.scalar(None, one.values.type), one.values))
+
+
+def _parsed(source: Source, stream: Stream, raw: Mapping[str, Coded]) -> dict[str, Coded]:
+    """Return the fields of records that are one text each."""
+    table = pa.table({name: one.values.take(pa.array(one.codes)) for name, one in raw.items()})
+    query = fields_sql(stream, "given_rows", table.column_names, source.config)
+    return _coded(queried(source.db, table, query))
 
 
 class Repeats:
@@ -99,42 +231,22 @@ class Repeats:
     def __init__(self) -> None:
         self._seen: dict[str, Seen] = {}
 
-    def keyed(self, source: Source) -> str:
-        """Return a query of the table of records with their ``_key``: the hash of the content, and its number."""
-        query = f"SELECT {FILE}, {LINE}, _content FROM {RECORDS}"
-        rows = source.db.sql(query).to_arrow_table().combine_chunks()
-        names = rows.column(FILE).unique().to_pylist()
-        if len(names) > 1 or not _ascending(rows.column(LINE)):
-            rows = rows.sort_by([(FILE, "ascending"), (LINE, "ascending")])
+    def numbers(self, portion: Portion) -> NDArray[np.int64]:
+        """Return of every record how many of its file, with itself, have been equal to it so far."""
+        known = portion.file.told()
         # Files come one after the other: only those of this portion can go on in the next one.
-        self._seen = {name: self._seen.get(name, Seen()) for name in names}
-        numbers = []
+        self._seen = {name: self._seen.get(name, Seen()) for name in known}
+        numbers = np.ones(portion.rows, np.int64)
+        order = np.arange(portion.rows) if portion.in_order else np.lexsort([portion.line, portion.file_rank])
         for name, seen in self._seen.items():
-            part = rows if len(names) == 1 else rows.filter(pc.equal(rows.column(FILE), name))
-            earlier = seen.add(part.column("_content").combine_chunks())
-            again = np.flatnonzero(earlier)
-            if len(again):
-                found = part.take(again).select([FILE, LINE])
-                numbers.append(found.append_column("_number", pa.array(earlier[again] + 1)))
-        if not numbers:
-            return f"SELECT * EXCLUDE (_content), _content || '#1' AS _key FROM {RECORDS}"
-        source.db.register("numbered", pa.concat_tables(numbers))
-        return (
-            f"SELECT r.* EXCLUDE (_content), _content || '#' || coalesce(_number, 1) AS _key "
-            f"FROM {RECORDS} AS r LEFT JOIN numbered AS n USING ({FILE}, {LINE})"
-        )
-
-
-def _ascending(numbers: pa.ChunkedArray) -> bool:
-    """Whether no number is smaller than the one before it."""
-    values = numbers.to_numpy()
-    return bool((values[1:] >= values[:-1]).all())
+            rows = order if len(known) == 1 else order[portion.file.among([name])[order]]
+            numbers[rows] += seen.add(portion.key[rows])
+        return numbers
 
 
 def stored_fields(source: Source, name: str) -> str:
     """Write the fields of a stream's raw records, and return SQL that reads them; a stream without files has none."""
     from journeymining.ingest.batches import newest_sql, ranked_sql
-    from journeymining.ingest.readers import PROBLEM
     from journeymining.ingest.remote import CURSOR
 
     stream = source.connector.streams[name]

@@ -5,41 +5,65 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
+from journeymining.ingest.coded import Coded, after_null
+from journeymining.ingest.hashes import text_hashes
 from journeymining.ingest.keys import normalise, pseudonym
-from journeymining.ingest.values import identifier
+from journeymining.ingest.seen import Seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import duckdb
+REMEMBERED = 100_000
+"""Texts whose conversion is kept from one portion to the next."""
 
 
-def convert_distinct(
-    connection: duckdb.DuckDBPyConnection, query: str, convert: Callable[[str], str | None], table: str
-) -> None:
-    """Add to a table (text, converted) the distinct texts of a query that it lacks, and what a function makes of them.
+class Converted:
+    """What a function makes of texts: called once per distinct text of a portion, and rarely again for those before.
+
+    Counts the distinct texts of all portions, and those of them that nothing is made of.
 
     Parameters
     ----------
-    connection : DuckDBPyConnection
-        Where the query runs and the table is kept, from one portion of records to the next.
-    query : str
-        SQL whose only column is called ``text``.
     convert : function
-        Text in, text or None out. Called once per distinct text.
-    table : str
-        Name of the table; made if it is not there.
+        Text in, text or None out.
+
+    Examples
+    --------
+    >>> converted = Converted({"a": "A"}.get)
+    >>> converted(Coded.of(pa.array(["a", "b", None, "a"]))).array().to_pylist()
+    ['A', None, None, 'A']
+    >>> converted.distinct, converted.unusable
+    (2, 1)
     """
-    name = identifier(table)
-    connection.execute(f"CREATE TABLE IF NOT EXISTS {name} (text VARCHAR, converted VARCHAR)")
-    new = f"SELECT DISTINCT text FROM ({query}) WHERE text IS NOT NULL"
-    texts = connection.sql(f"SELECT text FROM ({new}) ANTI JOIN {name} USING (text)").to_arrow_table()
-    converted = pa.array(map(convert, texts.column(0).to_pylist()), pa.string())
-    connection.register("converted_texts", texts.append_column("converted", converted))
-    connection.execute(f"INSERT INTO {name} SELECT * FROM converted_texts")
-    connection.unregister("converted_texts")
+
+    def __init__(self, convert: Callable[[str], str | None]) -> None:
+        self.distinct, self.unusable = 0, 0
+        self._convert = convert
+        self._known: dict[str, str | None] = {}
+        self._seen = Seen()
+
+    def __call__(self, column: Coded) -> Coded:
+        """Return a column converted."""
+        given = column.compact()
+        if len(self._known) > REMEMBERED:
+            self._known = {}
+        known, texts = self._known, given.values.slice(1).to_pylist()
+        unknown = [text for text in texts if text not in known]
+        for text in unknown:
+            known[text] = self._convert(text)
+        self._count(unknown)
+        return Coded(given.codes, after_null(pa.array([known[text] for text in texts], pa.string())))
+
+    def _count(self, texts: list[str]) -> None:
+        """Count texts that were forgotten or not there before."""
+        if texts:
+            new = self._seen.add(text_hashes(texts)) == 0
+            self.distinct += int(new.sum())
+            unusable = np.array([self._known[text] is None for text in texts])
+            self.unusable += int((new & unusable).sum())
 
 
 def identifier_hash(kind: str, region: str | None, key: bytes | None) -> Callable[[str], str | None]:

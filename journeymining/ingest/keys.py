@@ -61,7 +61,7 @@ def normalise(kind: str, value: str, region: str | None = None) -> str | None:
     """
     if kind not in KINDS:
         raise ValueError(f"unknown kind of identifier '{kind}'; allowed: {', '.join(KINDS)}")
-    text = unicodedata.normalize("NFKC", value).strip()
+    text = (value if value.isascii() else unicodedata.normalize("NFKC", value)).strip()
     if _ZEROS.fullmatch(text) or text.casefold() in _NOBODY:
         return None
     if kind == "phone":

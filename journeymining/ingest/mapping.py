@@ -1,25 +1,36 @@
-"""SQL from records to events, record identifiers and survey answers: all rules of a connector, one row per candidate.
+"""From records to events, record identifiers and survey answers: all rules of a connector, one row per candidate.
 
-A candidate is a record and a rule that applies to it. ``_reason`` says why it becomes no row of the result (null: it
-does); nothing is left out before it was counted.
+A candidate is a record and a rule that applies to it. `Candidates.reason` says why it becomes no row of the result
+(null: it does); nothing is left out before it was counted. Rules become SQL, which runs once per distinct combination
+of the fields it reads; see `journeymining.ingest.coded`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from journeymining.ingest.clocks import with_instant
-from journeymining.ingest.readers import FILE, LINE, PROBLEM
-from journeymining.ingest.records import Joins, column, origin_sql, text_sql, value_sql, when_sql
+from journeymining.ingest.coded import Coded, combined, joined, looked_up, made, queried
+from journeymining.ingest.hashes import row_hashes, text_hash
+from journeymining.ingest.records import origin_sql, text_sql, value_sql, when_sql
 from journeymining.ingest.sources import FILTERS
-from journeymining.ingest.specs import COLUMNS, NUMBERS, Event, NumberValue
-from journeymining.ingest.values import identifier, literal, number_sql
+from journeymining.ingest.specs import COLUMNS, NUMBERS, NumberValue
+from journeymining.ingest.values import literal, number_sql
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from journeymining.ingest.sources import SourceConfig
-    from journeymining.ingest.specs import Stream, Survey, Time, Value
+    from numpy.typing import NDArray
+
+    from journeymining.ingest.chunks import Portion
+    from journeymining.ingest.specs import Event, Stream, Survey, Time, Value
+    from journeymining.ingest.streams import Source
 
 SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
 
@@ -43,13 +54,7 @@ EVENT_COLUMNS = {
 }
 """Columns of ``source_events.parquet``."""
 
-TIME_COLUMNS = {
-    "time_text": "VARCHAR",
-    "timestamp": "TIMESTAMPTZ",
-    "time_rule": "VARCHAR",
-    "granularity": "VARCHAR",
-    "_undeclared": "BOOLEAN",
-}
+TIME_COLUMNS = ("time_text", "timestamp", "time_rule", "granularity", "_undeclared")
 """What is known of the time of a record; ``_undeclared``: it needs a zone that nobody declared."""
 
 SURVEY_COLUMNS = {
@@ -66,12 +71,6 @@ SURVEY_COLUMNS = {
     "answered_at": "TIMESTAMPTZ",
 }
 """Columns of ``surveys.parquet``."""
-
-
-def row_id(source: str, stream: str, activity: str) -> str:
-    """Return SQL of the id of an event; of a record, with an empty activity."""
-    return f"md5(concat_ws(chr(31), {literal(source)}, {literal(stream)}, _key, {activity}))"
-
 
 IDENTIFIER_COLUMNS = {
     "source": "VARCHAR",
@@ -92,99 +91,211 @@ REJECTED_COLUMNS = {
 }
 """Columns of ``rejected/<source>.parquet``; ``record`` (the raw record as JSON) is null unless the job asks for it."""
 
-RECORDS, KEYED = "records", "keyed"
-"""The tables that the queries below read: a portion of records, and the same with their ``_key``."""
+SILENT_EFFORT = "direction: missing, and effort is asked both ways"
+_NO_TIME = "time: unreadable, without zone or outside 1990-2100"
 
 
-def events_sql(source: str, name: str, stream: Stream, config: SourceConfig, zone: str | None) -> str:
-    """Return the query of all candidates of a stream's events, in the order of their records.
+@dataclass
+class Candidates:
+    """Candidates of one kind (events, surveys, records), in the order of their records."""
 
-    Columns: those of `EVENT_COLUMNS`, ``direction``, ``_file``, ``_line``, ``_rule`` (place of the rule), ``_out`` (why
-    it is left out), ``_reason``, ``_undeclared`` (the time needs a zone that nobody declared), ``_lost:<column>`` (a
-    text was there and says nothing) and the texts of the identifiers (``id:<name>``). ``source_order`` of a stream with
-    an ``order`` is to come, by ``o:<field>``.
+    record: NDArray[np.int64]
+    """Place of the record in its portion."""
+    rule: NDArray[np.int64]
+    """Place of the rule."""
+    hash: NDArray[np.uint64]
+    """What the id is made of: two numbers per row."""
+    columns: dict[str, Coded]
+    """Those of the result; ``id:<name>``, texts of identifiers; ``o:<field>``, what the stream is ordered by."""
+    flags: dict[str, NDArray[np.bool_]]
+    """``_undeclared`` (the time needs a zone that nobody declared), ``_lost:<column>`` (a text says nothing)."""
+    out: Coded
+    """Why it is left out."""
+    reason: Coded
+    """Why it is rejected."""
+
+    def __len__(self) -> int:
+        """Return the number of candidates."""
+        return len(self.record)
+
+    def at(self, rows: NDArray[Any]) -> Candidates:
+        """Return some of them, by their places or by a mask."""
+        return Candidates(
+            self.record[rows],
+            self.rule[rows],
+            self.hash[rows],
+            {name: one.at(rows) for name, one in self.columns.items()},
+            {name: one[rows] for name, one in self.flags.items()},
+            self.out.at(rows),
+            self.reason.at(rows),
+        )
+
+
+def rules_of(source: Source, name: str, stream: Stream) -> dict[str, Callable[[Portion, Coded | None], Candidates]]:
+    """Return what makes candidates of a portion and the marks of its bots: of events, of answers, of linking records.
+
+    Linking records carry identifiers and are nothing else.
     """
-    candidates = " UNION ALL ".join(
-        _candidates(place, event, stream, zone, config) for place, event in enumerate(stream.events)
+    kinds: dict[str, Callable[[Portion, Coded | None], Candidates]] = {}
+    if stream.events:
+        kinds["events"] = partial(_events, source, name, stream)
+    if stream.survey:
+        kinds["surveys"] = partial(_surveys, source, name, stream, stream.survey)
+    if stream.identifiers and not kinds:
+        kinds["records"] = partial(_links, source, name, stream)
+    return kinds
+
+
+def _events(source: Source, name: str, stream: Stream, portion: Portion, bots: Coded | None) -> Candidates:
+    found = [_event(source, name, stream, portion, bots, place) for place in range(len(stream.events))]
+    return _ordered(portion, found)
+
+
+def _event(source: Source, name: str, stream: Stream, portion: Portion, bots: Coded | None, place: int) -> Candidates:
+    event = stream.events[place]
+    texts: dict[str, Sequence[Value]] = {"activity": event.activity}
+    texts |= {one: getattr(event, one) or getattr(stream, one) for one in COLUMNS}
+    numbers = {one: getattr(event, one) or getattr(stream, one) for one in NUMBERS}
+    record = _applies(source, portion, event)
+    columns, flags = _said(source, stream, portion, texts, numbers)
+    columns |= {f"o:{field}": portion.fields[f"f:{field}"] for field in stream.order}
+    columns |= _timed(source, portion, event.time or stream.time)
+    found = _some(portion, record, place, columns, flags)
+    columns, rows = found.columns, len(found)
+    columns["initiator"] = _initiator(source, columns, rows)
+    columns["stream"] = Coded.same(name, rows)
+    if source.config.agents == "drop":
+        columns["resource"] = Coded.same(None, rows)
+    found.hash = found.hash ^ text_hash(source.name, name)
+    found.hash ^= row_hashes(source.db, {"activity": columns["activity"]}, rows)
+    found.out = _left_out("events", stream, source, portion, found, bots)
+    cases = [
+        (~portion.keyed[record], "key: missing"),
+        (found.flags.get("_lost:activity", np.zeros(rows, bool)), "activity: a text the connector does not know"),
+        (~columns["activity"].there, "activity: missing"),
+        (~columns["time_text"].there, "time: missing"),
+        (~columns["timestamp"].there, _NO_TIME),
+        *((~columns[one].there, f"{one}: missing") for one in event.required or stream.required),
+    ]
+    found.reason = Coded.chosen(cases, rows)
+    return found
+
+
+def _applies(source: Source, portion: Portion, rule: Event | Survey) -> NDArray[np.int64]:
+    """Return the places of the readable records that a rule is for."""
+    if not (rule.when or rule.present):
+        return portion.readable
+    sql = when_sql(rule.when, rule.present)
+    applies = made(source.db, {"applies": sql}, portion.fields, portion.rows)["applies"].true
+    return portion.readable[applies[portion.readable]]
+
+
+def _said(
+    source: Source,
+    stream: Stream,
+    portion: Portion,
+    texts: Mapping[str, Sequence[Value]],
+    numbers: Mapping[str, Sequence[NumberValue]],
+) -> tuple[dict[str, Coded], dict[str, NDArray[np.bool_]]]:
+    """Return columns of texts, of numbers and of texts of identifiers, of all records, and what says nothing."""
+    items = {one: value_sql(rules) for one, rules in texts.items()}
+    items |= {one: _number(rules) for one, rules in numbers.items()}
+    lost = {one: _says_nothing(rules, items[one]) for one, rules in {**texts, **numbers}.items() if may_be_lost(rules)}
+    items |= {f"_lost:{one}": sql for one, sql in lost.items()}
+    items |= {f"id:{one}": value_sql(rules) for one, rules in stream.identifiers.items()}
+    found = made(source.db, items, portion.fields, portion.rows)
+    flags = {f"_lost:{one}": found.pop(f"_lost:{one}").true for one in lost}
+    return found, flags
+
+
+def _some(
+    portion: Portion,
+    record: NDArray[np.int64],
+    place: int,
+    columns: Mapping[str, Coded],
+    flags: Mapping[str, NDArray[np.bool_]],
+) -> Candidates:
+    """Return candidates of some records, of which nothing is judged yet."""
+    undeclared = {name for name in columns if name.endswith("_undeclared")}
+    rows: Any = slice(None) if len(record) == portion.rows else record
+    needs = np.zeros(portion.rows, bool)
+    for name in undeclared:
+        needs |= columns[name].true
+    nothing = Coded.same(None, len(record))
+    return Candidates(
+        record,
+        np.full(len(record), place, np.int64),
+        portion.key[rows],
+        {name: one.at(rows) for name, one in columns.items() if name not in undeclared},
+        {name: one[rows] for name, one in {**flags, "_undeclared": needs}.items()},
+        nothing,
+        nothing,
     )
-    order = f"{LINE} * {len(stream.events)} + _rule" if not stream.order else "CAST(NULL AS BIGINT)"
-    initiator = (
-        "coalesce(initiator, CASE direction WHEN 'inbound' THEN 'customer' WHEN 'outbound' THEN 'organisation' END)"
+
+
+def _initiator(source: Source, columns: Mapping[str, Coded], rows: int) -> Coded:
+    sql = (
+        """coalesce("initiator", CASE "direction" WHEN 'inbound' THEN 'customer' """
+        """WHEN 'outbound' THEN 'organisation' END)"""
     )
-    resource = "resource" if config.agents != "drop" else "CAST(NULL AS VARCHAR)"
-    # Candidates of one rule come as their records do; only several have to be brought into one order.
-    ordered = "" if len(stream.events) == 1 and not stream.unfold else f"ORDER BY {ROW_ORDER}"
-    judged = f"""
-        SELECT *, {_filters("events", stream, config)} AS _filtered FROM (
-            SELECT * REPLACE ({initiator} AS initiator, {resource} AS resource),
-                {row_id(source, name, "coalesce(activity, '')")} AS event_id, {literal(source)} AS source,
-                {literal(name)} AS stream, {order} AS source_order
-            FROM ({candidates}))"""
-    return f"SELECT * EXCLUDE (_key, _bot, _filtered), {_OUT} AS _out FROM ({judged}) {ordered}"
+    if not columns["direction"].there.any():
+        return columns["initiator"]
+    return made(source.db, {"initiator": sql}, columns, rows)["initiator"]
 
 
-ROW_ORDER = f"{FILE}, {LINE}, timestamp, _rule, _place"
-"""The order of candidates: of equal ones the first counts."""
-
-_OUT = "CASE WHEN _bot THEN 'bot' ELSE _filtered END"
-
-BOTS = "bots"
-"""Table of user agents, converted to a mark where they are a machine's."""
-
-
-def _candidates(place: int, event: Event, stream: Stream, zone: str | None, config: SourceConfig) -> str:
-    joins = Joins(RECORDS)
-    texts = {"activity": event.activity} | {name: getattr(event, name) or getattr(stream, name) for name in COLUMNS}
-    numbers = {name: getattr(event, name) or getattr(stream, name) for name in NUMBERS}
-    items = [f"{value_sql(rules, joins)} AS {name}" for name, rules in texts.items()]
-    items += [f"{_number(rules)} AS {name}" for name, rules in numbers.items()]
-    items += _lost(texts | numbers)
-    items += [f"{column(field)} AS {identifier(f'o:{field}')}" for field in stream.order]
-    items += _filtered_fields("events", stream, config)
-    items += _identifiers(stream, joins)
-    items += _timed(joins, event.time or stream.time, zone)
-    bot = "false"
-    if stream.bots and config.bots == "drop":
-        bot = f"{joins.join(f'SELECT * FROM {BOTS}', text='_agent')}.converted IS NOT NULL"
-    required = event.required or stream.required
-    missing = "".join(f" WHEN {name} IS NULL THEN {literal(f'{name}: missing')}" for name in required)
-    unknown = "WHEN \"_lost:activity\" THEN 'activity: a text the connector does not know'"
-    return f"""
-        SELECT *, CASE WHEN _key IS NULL THEN 'key: missing'
-            {unknown if may_be_lost(event.activity) else ""}
-            WHEN activity IS NULL THEN 'activity: missing'
-            WHEN time_text IS NULL THEN 'time: missing'
-            WHEN timestamp IS NULL THEN 'time: unreadable, without zone or outside 1990-2100'{missing} END AS _reason
-        FROM (SELECT {FILE}, {LINE}, _place, _key, {place} AS _rule, {bot} AS _bot, {", ".join(items)}
-            FROM {joins.sql(KEYED)} WHERE {PROBLEM} IS NULL AND {when_sql(event.when, event.present)})"""
+def _ordered(portion: Portion, found: Sequence[Candidates]) -> Candidates:
+    """Return candidates of several rules in the order of their records: of equal ones the first counts."""
+    if len(found) == 1 and portion.in_order:
+        return found[0]
+    one = _below(found)
+    keys: list[NDArray[Any]] = [one.record, one.rule]
+    if "timestamp" in one.columns:
+        times = one.columns["timestamp"]
+        keys.append(pc.fill_null(times.values.cast(pa.int64()), np.iinfo(np.int64).max).to_numpy()[times.codes])
+    keys += [portion.line[one.record], portion.file_rank[one.record]]
+    return one.at(np.lexsort(keys))
 
 
-def _identifiers(stream: Stream, joins: Joins) -> list[str]:
-    return [f"{value_sql(rules, joins)} AS {identifier(f'id:{name}')}" for name, rules in stream.identifiers.items()]
+def _below(found: Sequence[Candidates]) -> Candidates:
+    first = found[0]
+    return Candidates(
+        np.concatenate([one.record for one in found]),
+        np.concatenate([one.rule for one in found]),
+        np.concatenate([one.hash for one in found]),
+        {name: joined([one.columns[name] for one in found]) for name in first.columns},
+        {
+            name: np.concatenate([one.flags.get(name, np.zeros(len(one), bool)) for one in found])
+            for name in dict.fromkeys(name for one in found for name in one.flags)
+        },
+        joined([one.out for one in found]),
+        joined([one.reason for one in found]),
+    )
 
 
-def _timed(joins: Joins, time: Time | None, zone: str | None, prefix: str = "") -> list[str]:
-    """Return items of a SELECT named like `TIME_COLUMNS`, after the prefix; every distinct text is read once."""
-    names = {name: f"{prefix}{name}" for name in TIME_COLUMNS}
+def _timed(source: Source, portion: Portion, time: Time | None, prefix: str = "") -> dict[str, Coded]:
+    """Return columns named like `TIME_COLUMNS`, after the prefix; every distinct text is read once."""
+    db, zone, rows = source.db, source.zone, portion.rows
     if time is None:
-        return [f"CAST(NULL AS {kind}) AS {names[name]}" for name, kind in TIME_COLUMNS.items()]
-    texts = {"_text": origin_sql(time.field, time.join)}
+        nothing = {name: Coded.same(None, rows) for name in TIME_COLUMNS}
+        nothing["timestamp"] = Coded(np.zeros(rows, np.int32), pa.nulls(1, pa.timestamp("us", tz="UTC")))
+        nothing["_undeclared"] = Coded(np.zeros(rows, np.int32), pa.nulls(1, pa.bool_()))
+        return {f"{prefix}{name}": one for name, one in nothing.items()}
+    items = {"_text": origin_sql(time.field, time.join)}
     if time.fold_by:
-        texts["_fold"] = value_sql([time.fold_by])
-    read = with_instant(joins.distinct(**texts), time, "_text", zone=zone, fold="_fold" if time.fold_by else None)
+        items["_fold"] = value_sql([time.fold_by])
+    given = made(db, items, portion.fields, rows)
+    codes, table = combined(given, rows)
+    read = with_instant("SELECT * FROM given_rows", time, "_text", zone=zone, fold="_fold" if time.fold_by else None)
     needs = time.zone == "source" and zone is None and time.form in {"iso", "pattern"}
     undeclared = "coalesce(_t_bare AND _t_wall IS NOT NULL, false)" if needs else "false"
     there = "_t_instant IS NOT NULL"
     query = f"""
-        SELECT {", ".join(texts)}, timezone('UTC', _t_instant) AS timestamp, {undeclared} AS _undeclared,
+        SELECT timezone('UTC', _t_instant) AS timestamp, {undeclared} AS _undeclared,
             CASE WHEN {there} THEN _t_rule END AS time_rule, CASE WHEN {there} THEN _t_exact END AS granularity
         FROM ({read})"""
-    join = joins.join(query, **texts)
-    return [
-        f"{texts['_text']} AS {names['time_text']}",
-        *(f"{join}.{name} AS {names[name]}" for name in ("timestamp", "time_rule", "granularity")),
-        f"coalesce({join}._undeclared, false) AS {names['_undeclared']}",
-    ]
+    result = queried(db, table, query)
+    found = {"time_text": given["_text"], **looked_up(codes, result)}
+    return {f"{prefix}{name}": one for name, one in found.items()}
 
 
 def _number(rules: Sequence[NumberValue]) -> str:
@@ -200,19 +311,13 @@ def may_be_lost(rules: Sequence[Value]) -> bool:
     )
 
 
-def _lost(rules: Mapping[str, Sequence[Value]]) -> list[str]:
-    """Return items of a SELECT: of every column that may lose one, whether a text was there that says nothing."""
-    return [f"{_says_nothing(some, name)} AS {identifier(f'_lost:{name}')}" for name, some in rules.items()]
-
-
-def _says_nothing(rules: Sequence[Value], name: str) -> str:
-    if not may_be_lost(rules):
-        return "false"
+def _says_nothing(rules: Sequence[Value], made_of_it: str) -> str:
+    """Return SQL that is true where a text was there and nothing was made of it."""
     # A map may say that a text means nothing: such a text is not lost.
     meant = [literal(text) for rule in rules for text, becomes in (rule.map or {}).items() if becomes is None]
     text = text_sql(rules)
     known = f" AND {text} NOT IN ({', '.join(meant)})" if meant else ""
-    return f"({text} IS NOT NULL AND {name} IS NULL{known})"
+    return f"({text} IS NOT NULL AND ({made_of_it}) IS NULL{known})"
 
 
 def can_filter(name: str, kind: str, stream: Stream) -> bool:
@@ -220,73 +325,81 @@ def can_filter(name: str, kind: str, stream: Stream) -> bool:
     return name in FILTERS[kind] or name in stream.known
 
 
-def _filtered_fields(kind: str, stream: Stream, config: SourceConfig) -> list[str]:
-    """Return the items of a SELECT that `_filters` needs: the fields, besides the columns of the kind."""
-    fields = [name for name in {**config.keep, **config.drop} if name not in FILTERS[kind] and name in stream.known]
-    return [f"{column(field)} AS {identifier(f'k:{field}')}" for field in fields]
-
-
-def _filters(kind: str, stream: Stream, config: SourceConfig) -> str:
-    """Return SQL of the filter that leaves a candidate out, null where none does."""
-    cases = []
-    for key, filters in (("keep", config.keep), ("drop", config.drop)):
+def _left_out(
+    kind: str, stream: Stream, source: Source, portion: Portion, found: Candidates, bots: Coded | None = None
+) -> Coded:
+    """Return why candidates are left out: a machine made them, or a filter of the job."""
+    cases = [(bots.there[found.record], "bot")] if bots is not None else []
+    for key, filters in (("keep", source.config.keep), ("drop", source.config.drop)):
         for name, texts in filters.items():
-            if not can_filter(name, kind, stream):
-                continue
-            sql = name if name in FILTERS[kind] else identifier(f"k:{name}")
-            among = f"{sql} IN ({', '.join(map(literal, texts))})"
-            out = f"NOT coalesce({among}, false)" if key == "keep" else f"coalesce({among}, false)"
-            cases.append(f"WHEN {out} THEN {literal(f'{key}: {name}')}")
-    return f"CASE {' '.join(cases)} END" if cases else "CAST(NULL AS VARCHAR)"
+            if can_filter(name, kind, stream):
+                own = name in FILTERS[kind]
+                column = found.columns[name] if own else portion.fields[f"f:{name}"].at(found.record)
+                among = column.among(texts)
+                cases.append((~among if key == "keep" else among, f"{key}: {name}"))
+    return Coded.chosen(cases, len(found))
 
 
-def record_rows_sql(source: str, name: str, stream: Stream, config: SourceConfig, zone: str | None) -> str:
-    """Return the query of records that carry identifiers but are no events, as candidates; see `events_sql`."""
-    joins = Joins(RECORDS)
-    items = [*_identifiers(stream, joins), *_filtered_fields("records", stream, config)]
-    items += _timed(joins, stream.time, zone)
-    return f"""
-        SELECT {row_id(source, name, "''")} AS event_id, {literal(source)} AS source, * EXCLUDE (_key),
-            {_filters("records", stream, config)} AS _out, CASE WHEN _key IS NULL THEN 'key: missing' END AS _reason
-        FROM (SELECT {FILE}, {LINE}, _place, _key, 0 AS _rule, {literal(name)} AS stream, {", ".join(items)}
-            FROM {joins.sql(KEYED)} WHERE {PROBLEM} IS NULL) ORDER BY {ROW_ORDER}"""
+def _links(source: Source, name: str, stream: Stream, portion: Portion, bots: Coded | None) -> Candidates:
+    """Return records that carry identifiers but are no events; nobody looks whether a machine made them."""
+    del bots
+    columns, flags = _said(source, stream, portion, {}, {})
+    columns |= _timed(source, portion, stream.time)
+    found = _some(portion, portion.readable, 0, columns, flags)
+    found.columns["stream"] = Coded.same(name, len(found))
+    found.hash = found.hash ^ text_hash(source.name, name)
+    found.out = _left_out("records", stream, source, portion, found)
+    found.reason = Coded.chosen([(~portion.keyed[found.record], "key: missing")], len(found))
+    return _ordered(portion, [found])
 
 
-def surveys_sql(source: str, name: str, stream: Stream, survey: Survey, config: SourceConfig, zone: str | None) -> str:
-    """Return the query of all candidates of survey answers, as in `events_sql`."""
-    joins = Joins(RECORDS)
+def _surveys(
+    source: Source, name: str, stream: Stream, survey: Survey, portion: Portion, bots: Coded | None
+) -> Candidates:
+    """Return survey answers; nobody looks whether a machine gave them."""
+    del bots
     texts = {one: getattr(survey, one) for one in ("metric", "direction", "level")}
     numbers = {one: getattr(survey, one) for one in ("value", "scale_min", "scale_max")}
-    items = [f"{value_sql(rules, joins)} AS {one}" for one, rules in texts.items()]
-    items += [f"{_number(rules)} AS {one}" for one, rules in numbers.items()]
-    items += _lost(texts | numbers)
-    items += _identifiers(stream, joins)
-    items += [f"{literal(name)} AS stream", *_filtered_fields("surveys", stream, config)]
-    for prefix in ("sent_at_", "answered_at_"):
-        items += _timed(joins, getattr(survey, prefix.removesuffix("_")), zone, prefix)
-    unreadable = " OR ".join(
-        f"({p}_time_text IS NOT NULL AND {p}_timestamp IS NULL)" for p in ("sent_at", "answered_at")
-    )
+    columns, flags = _said(source, stream, portion, texts, numbers)
+    for prefix in ("sent_at", "answered_at"):
+        columns |= _timed(source, portion, getattr(survey, prefix), f"{prefix}_")
+    found = _some(portion, _applies(source, portion, survey), 0, columns, flags)
+    columns, rows = found.columns, len(found)
     # Of these two metrics more is better, whether or not an answer says so.
-    direction = "coalesce(direction, CASE WHEN metric IN ('nps', 'csat') THEN 'higher_is_better' END)"
-    lost = {one: f'"_lost:{one}"' if may_be_lost(getattr(survey, one)) else "false" for one in ("direction", "value")}
-    judged = f"""
-        SELECT {row_id(source, name, "''")} AS survey_id, {row_id(source, name, "''")} AS event_id,
-            {literal(source)} AS source, * REPLACE ({direction} AS direction),
-            sent_at_timestamp AS sent_at, answered_at_timestamp AS answered_at,
-            coalesce(answered_at_timestamp, sent_at_timestamp) AS timestamp,
-            sent_at__undeclared OR answered_at__undeclared AS _undeclared,
-            CASE WHEN _key IS NULL THEN 'key: missing'
-            WHEN metric IS NULL THEN 'metric: missing or unknown'
-            WHEN {lost["direction"]} THEN 'direction: a text the connector does not know'
-            WHEN metric = 'ces' AND direction IS NULL THEN 'direction: missing, and effort is asked both ways'
-            WHEN {lost["value"]} THEN 'value: no number'
-            WHEN value IS NOT NULL AND (scale_min IS NULL OR scale_max IS NULL OR scale_min >= scale_max)
-                THEN 'scale: missing or no range'
-            WHEN value < scale_min OR value > scale_max THEN 'value: outside its scale'
-            WHEN {unreadable} THEN 'time: unreadable, without zone or outside 1990-2100' END AS _reason
-        FROM (SELECT {FILE}, {LINE}, _place, _key, 0 AS _rule, {", ".join(items)}
-            FROM {joins.sql(KEYED)} WHERE {PROBLEM} IS NULL AND {when_sql(survey.when, survey.present)})"""
-    return f"""
-        SELECT * EXCLUDE (_key), {_filters("surveys", stream, config)} AS _out
-        FROM ({judged}) ORDER BY {ROW_ORDER}"""
+    better = """coalesce("direction", CASE WHEN "metric" IN ('nps', 'csat') THEN 'higher_is_better' END)"""
+    columns["direction"] = made(source.db, {"direction": better}, columns, rows)["direction"]
+    columns["sent_at"], columns["answered_at"] = columns["sent_at_timestamp"], columns["answered_at_timestamp"]
+    times = {"timestamp": 'coalesce("answered_at", "sent_at")'}
+    columns["timestamp"] = made(source.db, times, columns, rows)["timestamp"]
+    columns["stream"] = Coded.same(name, rows)
+    found.hash = found.hash ^ text_hash(source.name, name)
+    found.out = _left_out("surveys", stream, source, portion, found)
+    found.reason = _wrong_answer(portion, found)
+    return _ordered(portion, [found])
+
+
+def _wrong_answer(portion: Portion, found: Candidates) -> Coded:
+    columns, rows = found.columns, len(found)
+    lost = {one: found.flags.get(f"_lost:{one}", np.zeros(rows, bool)) for one in ("direction", "value")}
+    # Where one of two numbers is missing, no comparison is true.
+    value, low, high = (_numbers(columns[one]) for one in ("value", "scale_min", "scale_max"))
+    no_scale = np.isnan(low) | np.isnan(high) | (low >= high)
+    unreadable = np.zeros(rows, bool)
+    for one in ("sent_at", "answered_at"):
+        unreadable |= columns[f"{one}_time_text"].there & ~columns[f"{one}_timestamp"].there
+    cases = [
+        (~portion.keyed[found.record], "key: missing"),
+        (~columns["metric"].there, "metric: missing or unknown"),
+        (lost["direction"], "direction: a text the connector does not know"),
+        (columns["metric"].among(["ces"]) & ~columns["direction"].there, SILENT_EFFORT),
+        (lost["value"], "value: no number"),
+        (~np.isnan(value) & no_scale, "scale: missing or no range"),
+        ((value < low) | (value > high), "value: outside its scale"),
+        (unreadable, _NO_TIME),
+    ]
+    return Coded.chosen(cases, rows)
+
+
+def _numbers(column: Coded) -> NDArray[np.float64]:
+    values: NDArray[np.float64] = pc.fill_null(column.values, np.nan).to_numpy(zero_copy_only=False)
+    return values[column.codes]

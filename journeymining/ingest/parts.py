@@ -20,9 +20,6 @@ _TYPES = {
     "TIMESTAMPTZ": pa.timestamp("us", tz="UTC"),
 }
 
-_NO_DICTIONARY = frozenset({"event_id", "survey_id", "source_order", "line"})
-"""Columns that are another in every row: looking for equal ones would be in vain."""
-
 
 def schema_of(columns: Mapping[str, str]) -> pa.Schema:
     """Return the schema of a table: what is null in no row of one part may be null in another."""
@@ -43,19 +40,44 @@ class PartWriter:
     """
 
     def __init__(self, path: Path, columns: Mapping[str, str], writers: Executor) -> None:
-        self.path, self.rows, self._schema, self._writers = path, 0, schema_of(columns), writers
-        repeated = [name for name in columns if name not in _NO_DICTIONARY]
-        self._file = pq.ParquetWriter(path, self._schema, compression="zstd", use_dictionary=repeated)
+        self.path, self.rows, self._columns, self._writers = path, 0, columns, writers
+        self._file: pq.ParquetWriter | None = None
         self._last: Future[None] | None = None
 
-    def write(self, table: pa.Table) -> None:
+    def write(self, portion: Mapping[str, pa.Array]) -> None:
         """Add a portion; waits until the one before it is written."""
         self._wait()
-        self.rows += table.num_rows
-        self._last = self._writers.submit(self._write, table)
+        self.rows += len(next(iter(portion.values())))
+        self._last = self._writers.submit(self._write, portion)
 
-    def _write(self, table: pa.Table) -> None:
-        self._file.write_table(table.select(self._schema.names).cast(self._schema))
+    def _write(self, portion: Mapping[str, pa.Array]) -> None:
+        if self._file is None:
+            self._file = self._opened(portion)
+        schema = self._file.schema
+        self._file.write_table(pa.table([_fitted(portion[one.name], one.type) for one in schema], schema=schema))
+
+    def _opened(self, portion: Mapping[str, pa.Array]) -> pq.ParquetWriter:
+        """Open the file: texts that the first portion has as a dictionary are written as one."""
+        schema = pa.schema(
+            [
+                (name, portion[name].type if pa.types.is_dictionary(portion[name].type) else _TYPES[kind])
+                for name, kind in self._columns.items()
+            ]
+        )
+        repeated = [one.name for one in schema if pa.types.is_dictionary(one.type) or pa.types.is_float64(one.type)]
+        # Without the schema of Arrow: who reads the file gets texts.
+        return pq.ParquetWriter(
+            self.path,
+            schema,
+            compression="zstd",
+            use_dictionary=repeated,
+            column_encoding={
+                one.name: "DELTA_BINARY_PACKED"
+                for one in schema
+                if pa.types.is_int64(one.type) or pa.types.is_timestamp(one.type)
+            },
+            store_schema=False,
+        )
 
     def _wait(self) -> None:
         if self._last is not None:
@@ -64,4 +86,11 @@ class PartWriter:
     def close(self) -> None:
         """Wait for what is not written yet, and finish the file."""
         self._wait()
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
+
+
+def _fitted(column: pa.Array, wanted: pa.DataType) -> pa.Array:
+    if column.type == wanted:
+        return column
+    return column.dictionary_encode() if pa.types.is_dictionary(wanted) else column.cast(wanted)

@@ -251,7 +251,7 @@ def _raw_columns(folder: Path) -> dict[str, list[str]]:
     found: dict[str, dict[str, None]] = {}
     for file in sorted(folder.glob("*/*.parquet")):
         names = pq.read_schema(file).names
-        found.setdefault(file.parent.name, {}).update(dict.fromkeys(n for n in names if not n.startswith("_")))
+        found.setdefault(file.parent.name, {}).update(dict.fromkeys(n for n in names if not n.startswith(("_", "f:"))))
     return {stream: list(names) for stream, names in found.items()}
 
 

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 GROUP = 50_000
-"""Rows of a row group. Four hundred files of fifty lines each are one row group, not four hundred files."""
+"""Rows of a row group, or more. Four hundred files of fifty lines each are one row group, not four hundred files."""
 
-_WHOLE = "line"
-"""Column of records that are kept as a whole: hardly two are equal, so no dictionary is tried."""
+_ONCE = frozenset({"line", "_line"})
+"""Columns of which no two values are equal, mostly: no dictionary is tried."""
 
 
 class RawWriter:
@@ -58,14 +58,30 @@ class RawWriter:
 
     def _flush(self) -> None:
         table = pa.Table.from_batches(self._waiting)
+        # Batches have dictionaries of their own, but a row group has one.
+        table = table.unify_dictionaries() if len(self._waiting) > 1 else table
         if self._writer is None:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._path = self.folder / f"{self.files:05d}.parquet"
-            repeated = [name for name in table.column_names if name != _WHOLE]
-            self._writer = pq.ParquetWriter(self._path, table.schema, compression="zstd", use_dictionary=repeated)
+            coded = any(pa.types.is_dictionary(one.type) for one in table.schema if one.name != "_file")
+            repeated = [
+                one.name
+                for one in table.schema
+                if one.name not in _ONCE and (not coded or pa.types.is_dictionary(one.type))
+            ]
+            # Without the schema of Arrow: who reads the file gets texts.
+            self._writer = pq.ParquetWriter(
+                self._path,
+                table.schema,
+                compression="zstd",
+                use_dictionary=repeated,
+                column_encoding=dict.fromkeys({"_line"} & set(table.column_names), "DELTA_BINARY_PACKED"),
+                store_schema=False,
+            )
             self.files += 1
         self._wait()
-        self._packed = self._packing.submit(self._writer.write_table, table, row_group_size=GROUP)
+        if table.num_rows:
+            self._packed = self._packing.submit(self._writer.write_table, table, row_group_size=table.num_rows)
         # The schema is needed to tell whether the next batch fits.
         self._waiting = [self._waiting[-1].slice(0, 0)]
 

@@ -11,29 +11,40 @@ import io
 import json
 import lzma
 import re
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from journeymining.database import connect
 from journeymining.exceptions import InputError
-from journeymining.ingest.blocks import blocks, fields, line_count, lines, replaced
+from journeymining.ingest.blocks import CODED, LARGE, blocks, fields, line_count, lines, replaced, smaller
+from journeymining.ingest.coded import one_chunk
+from journeymining.ingest.shortcuts import SHORTCUTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from journeymining.ingest.formats import Format
     from journeymining.ingest.raw import RawWriter
+    from journeymining.ingest.shortcuts import Shortcut
     from journeymining.ingest.specs import Stream
 
+Result = TypeVar("Result")
+
 BATCH = 50_000
+_FEW = 1_000
+"""Rows of which nobody can tell whether texts differ."""
+
 FILE, LINE, PROBLEM, TEXT = "_file", "_line", "_problem", "line"
 """Columns of every raw table: the file, the line (or row) in it, why the record cannot be read (mostly null); and, of
 files that are read line by line, the line."""
@@ -78,14 +89,20 @@ def land(file: Path, writer: RawWriter, *, stream: Stream, name: str, columns: S
             batches = _csv(file, format_, columns, landed)
         elif format_.type == "w3c":
             batches = _w3c(file, format_, columns, landed)
+        elif format_.shortcut:
+            batches = _split_lines(file, format_, landed)
         else:
             batches = _lines(file, format_, landed)
         for batch in batches:
-            writer.write(batch.append_column(FILE, pa.repeat(pa.scalar(name), batch.num_rows)))
+            writer.write(batch.append_column(FILE, _same(name, batch.num_rows)))
     except (OSError, EOFError, lzma.LZMAError, csv.Error, pa.ArrowInvalid) as error:
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"{file}: cannot be read as {format_.type.replace('_', ' ')} ({reason}).") from None
     return landed
+
+
+def _same(text: str, rows: int) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array([text]))
 
 
 def _table(columns: dict[str, list[str | None]], lines: list[int], problems: list[str | None]) -> pa.RecordBatch:
@@ -121,6 +138,75 @@ def _lines(file: Path, format_: Format, landed: Landed) -> Iterator[pa.RecordBat
             landed.records += len(rows)
             yield _table({TEXT: [text for _, text in rows]}, [number for number, _ in rows], [None] * len(rows))
         before += line_count(block)
+
+
+def _split_lines(file: Path, format_: Format, landed: Landed) -> Iterator[pa.RecordBatch]:
+    """Read lines of which a shortcut splits the usual ones: these have fields, all others are kept as they are."""
+    before = 0
+    shortcut = SHORTCUTS[str(format_.shortcut)]
+    for columns, places, marked, count in _each_split(shortcut, blocks(file, format_.encoding, LARGE)):
+        landed.records += len(places)
+        landed.replaced += marked
+        yield _columns(list(columns.values()), list(columns), places + before + 1)
+        before += count
+
+
+_Lines = tuple[dict[str, pa.Array], "NDArray[np.int64]", int, int]
+"""The columns of a block, the places of its lines, and how many have broken text and there are in all."""
+
+
+def _each_split(shortcut: Shortcut, read: Iterator[bytes]) -> Iterator[_Lines]:
+    for first in read:
+        columns, places, marked, count = _split(shortcut, frozenset(), first)
+        differ = _differing(columns)
+        yield columns | {name: columns[name].cast(pa.string()) for name in differ}, places, marked, count
+        names = frozenset(name.removeprefix("f:") for name in differ)
+        yield from _ahead(partial(_split, shortcut, names), read)
+
+
+def _differing(columns: Mapping[str, pa.Array]) -> frozenset[str]:
+    """Return the columns that are dictionaries in vain, as nearly all of their texts differ."""
+    coded = {name: one for name, one in columns.items() if pa.types.is_dictionary(one.type)}
+    return frozenset(name for name, one in coded.items() if 2 * len(one.dictionary) > max(len(one), _FEW))
+
+
+def _split(shortcut: Shortcut, differ: frozenset[str], block: bytes) -> _Lines:
+    count, marked = line_count(block), replaced(block)
+    found = shortcut.split(block, differ)
+    if found is not None and len(found.places) == count:
+        columns = {f"f:{name}": column for name, column in found.fields.items()}
+        return {**columns, TEXT: pa.nulls(count, pa.string())}, found.places, marked, count
+    texts, places = _texts(block)
+    if found is None:
+        kinds = {name: pa.string() if name in differ else CODED for name in shortcut.fields}
+        columns = {f"f:{name}": pa.nulls(len(places), kind) for name, kind in kinds.items()}
+        return {**columns, TEXT: texts}, places, marked, count
+    taken = np.isin(places, found.places)
+    rows = pa.array(np.cumsum(taken) - 1, mask=~taken)
+    columns = {f"f:{name}": column.take(rows) for name, column in found.fields.items()}
+    kept = pc.if_else(pa.array(taken), pa.scalar(None, pa.string()), texts)
+    return {**columns, TEXT: kept}, places, marked, count
+
+
+def _texts(block: bytes) -> tuple[pa.StringArray, NDArray[np.int64]]:
+    """Return the lines of a block that are not empty, and their places in it."""
+    found = lines(block)
+    if found is not None:
+        return found
+    rows = [(place, text) for place, line in enumerate(block.decode().split("\n")) if (text := line.rstrip("\r\n"))]
+    return pa.array([text for _, text in rows], pa.string()), np.array([place for place, _ in rows], np.int64)
+
+
+def _ahead(function: Callable[[bytes], Result], items: Iterable[bytes]) -> Iterator[Result]:
+    """Yield what a function makes of items, in their order, while two of those that follow are worked on."""
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        waiting: deque[Future[Result]] = deque()
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > 2:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _one_object_each(block: bytes, texts: pa.StringArray) -> bool:
@@ -195,30 +281,40 @@ def _csv(file: Path, format_: Format, columns: Sequence[str], landed: Landed) ->
     """Read blocks of simple records as columns, and all others row by row, by the rules of Python's ``csv``."""
     rows = _Rows(file, format_, landed)
     names = _header(file, format_, columns, rows.header()) if format_.header else list(columns)
+    differ: frozenset[str] | None = None
     while block := rows.block():
-        table = _simple(block, names, format_)
+        table = _simple(block, names, format_, differ or frozenset())
         if table is None:
+            if rows.retry(block):
+                continue
             found = rows.slowly(block)
             landed.records += len(found)
             yield _rows(names, [row for _, row in found], [number for number, _ in found], header=format_.header)
             continue
         landed.replaced += replaced(block)
-        batch = table[0].combine_chunks()
-        absent = [pa.array([""] * batch.num_rows, pa.string())] * (len(names) - batch.num_columns)
-        taken = [column.combine_chunks() for column in batch.columns]
-        landed.records += batch.num_rows
-        yield _columns([*taken, *absent], names, table[1] + rows.taken(block))
+        taken = {name: one_chunk(column) for name, column in zip(table[0].column_names, table[0].columns, strict=True)}
+        rows_ = table[0].num_rows
+        if differ is None:
+            differ = _differing(taken)
+            taken |= {name: taken[name].cast(pa.string()) for name in differ}
+        taken |= {name: pa.array([""] * rows_, pa.string()) for name in names[len(taken) :]}
+        landed.records += rows_
+        yield _columns(list(taken.values()), names, table[1] + rows.taken(block))
 
 
-def _simple(block: bytes, names: list[str], format_: Format) -> tuple[pa.Table, NDArray[np.int64]] | None:
+def _simple(
+    block: bytes, names: list[str], format_: Format, differ: frozenset[str]
+) -> tuple[pa.Table, NDArray[np.int64]] | None:
     if format_.escape is not None:
         return None
     width = len(names)
     if not format_.header:
         # Columns at the end that are not configured are simply not there.
-        first = csv.reader(_split(block[: block.find(b"\n") + 1 or None]), **_dialect(format_))
+        first = csv.reader(_split_rows(block[: block.find(b"\n") + 1 or None]), **_dialect(format_))
         width = min(width, len(next(first, [])))
-    return fields(block, names[:width], delimiter=format_.delimiter, quote=format_.quote) if width else None
+    if not width:
+        return None
+    return fields(block, names[:width], delimiter=format_.delimiter, quote=format_.quote, differ=differ)
 
 
 def _dialect(format_: Format) -> dict[str, Any]:
@@ -235,24 +331,29 @@ class _Rows:
 
     def __init__(self, file: Path, format_: Format, landed: Landed) -> None:
         csv.field_size_limit(1 << 30)
-        self._blocks, self._format, self._landed = blocks(file, format_.encoding), format_, landed
+        self._blocks, self._format, self._landed = blocks(file, format_.encoding, LARGE), format_, landed
         self._lines: Iterator[str] = iter(())
-        self._waiting, self._before, self._begun = b"", 0, False
+        self._waiting: deque[bytes] = deque()
+        self._before, self._begun = 0, False
 
     def header(self) -> list[str]:
         """Return the first record; what comes after it is the next block."""
         reader = csv.reader(self._fed(self.block()), **_dialect(self._format))
         names = next(reader, [])
         self._before += reader.line_num
-        self._waiting = "".join(self._lines).encode()
+        self._waiting.extend(block for block in ["".join(self._lines).encode()] if block)
         return names
 
     def block(self) -> bytes:
         """Return the next block; nothing at the end."""
-        if self._waiting:
-            block, self._waiting = self._waiting, b""
-            return block
-        return next(self._blocks, b"")
+        return self._waiting.popleft() if self._waiting else next(self._blocks, b"")
+
+    def retry(self, block: bytes) -> bool:
+        """Whether a block that is not simple is now to be read in smaller ones, of which most may be."""
+        pieces = list(smaller(block))
+        if len(pieces) > 1:
+            self._waiting.extendleft(reversed(pieces))
+        return len(pieces) > 1
 
     def taken(self, block: bytes) -> int:
         """Go on behind a block, and return the number of its first line."""
@@ -274,7 +375,7 @@ class _Rows:
 
     def _fed(self, block: bytes) -> Iterator[str]:
         """Yield the lines of a block, and of the next one if a record that has begun is not at its end."""
-        self._lines = _split(block)
+        self._lines = _split_rows(block)
         while True:
             for line in self._lines:
                 self._begun = True
@@ -283,10 +384,10 @@ class _Rows:
             following = self.block() if self._begun else b""
             if not following:
                 return
-            self._lines = _split(following)
+            self._lines = _split_rows(following)
 
 
-def _split(block: bytes) -> Iterator[str]:
+def _split_rows(block: bytes) -> Iterator[str]:
     r"""Return the lines of a block as tables have them: also ``\r`` alone ends one."""
     return iter(io.TextIOWrapper(io.BytesIO(block), encoding="utf-8", newline=""))
 

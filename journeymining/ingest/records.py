@@ -1,7 +1,7 @@
 """SQL from raw tables to records: the fields that a connector names, looked up, carried, collapsed and derived.
 
 Every field is a column named ``"f:<field>"``, so that no name of a source can be taken for one of ours. Beside them:
-``_file``, ``_line``, ``_key`` (identifies the record within its stream) and ``_problem`` (why it is unreadable).
+``_file``, ``_line`` and ``_problem`` (why it is unreadable).
 """
 
 from __future__ import annotations
@@ -10,18 +10,16 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from journeymining.ingest.readers import FILE, LINE, PROBLEM, TEXT
-from journeymining.ingest.shortcuts import SHORTCUTS
 from journeymining.ingest.specs import Carry, Collapse, Lookup, Member
 from journeymining.ingest.values import CONVERSIONS, identifier, json_path, literal, number_sql, pair_sql, path_sql
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from journeymining.ingest.sources import SourceConfig
     from journeymining.ingest.specs import Stream, Value
 
 OURS = f"{FILE}, {LINE}, {PROBLEM}"
-_JOIN = "chr(31)"  # the unit separator: no text that people write holds it
 
 
 def column(field: str) -> str:
@@ -29,12 +27,9 @@ def column(field: str) -> str:
     return identifier(f"f:{field}")
 
 
-def value_sql(rules: Iterable[Value], joins: Joins | None = None) -> str:
-    """Return SQL of the first rule that applies and is not empty; NULL for no rules.
-
-    With ``joins``, what costs much is made once per distinct text, by tables that the query must join.
-    """
-    parts = [_guarded(rule, joins) for rule in rules]
+def value_sql(rules: Iterable[Value]) -> str:
+    """Return SQL of the first rule that applies and is not empty; NULL for no rules."""
+    parts = [_when(rule, _made(rule, _origin(rule))) for rule in rules]
     return parts[0] if len(parts) == 1 else f"coalesce({', '.join(parts)})" if parts else "CAST(NULL AS VARCHAR)"
 
 
@@ -55,18 +50,6 @@ def _when(rule: Value, sql: str) -> str:
     return f"CASE WHEN {when_sql(rule.when)} THEN {sql} END" if rule.when else sql
 
 
-def _guarded(rule: Value, joins: Joins | None) -> str:
-    sql = _origin(rule)
-    if joins is not None and _costs_much(rule):
-        return _when(rule, joins.made(sql, lambda text: _made(rule, text)))
-    return _when(rule, _made(rule, sql))
-
-
-def _costs_much(rule: Value) -> bool:
-    cheap = {"trim", "lower", "plus_is_space"}
-    return rule.constant is None and bool(rule.path or rule.pair or rule.map or set(rule.convert) - cheap)
-
-
 def _made(rule: Value, sql: str) -> str:
     """Return SQL of what a rule makes of a text."""
     if rule.path:
@@ -80,45 +63,6 @@ def _made(rule: Value, sql: str) -> str:
     if rule.before or rule.after:
         sql = f"({literal(rule.before)} || {sql} || {literal(rule.after)})"
     return sql
-
-
-class Joins:
-    """What is made of distinct texts of a table, as tables to join with it.
-
-    Logs repeat themselves: a million requests have some thousand paths, seconds and browsers.
-    """
-
-    def __init__(self, table: str) -> None:
-        self.table = table
-        self._made: dict[tuple[str, ...], str] = {}
-        self._joined: list[str] = []
-
-    def made(self, origin: str, make: Callable[[str], str]) -> str:
-        """Return SQL of what is made of a text of the table (SQL), null where the text is."""
-        key = (origin, make("_text"))
-        if key not in self._made:
-            query = f"SELECT _text, {key[1]} AS _made FROM ({self.distinct(_text=origin)})"
-            name = self.join(query, _text=origin)
-            self._made[key] = f"{name}._made"
-        return self._made[key]
-
-    def distinct(self, **texts: str) -> str:
-        """Return a query of the distinct texts of the table: name -> SQL; the first one is not null."""
-        items = ", ".join(f"{sql} AS {name}" for name, sql in texts.items())
-        return f"SELECT * FROM (SELECT DISTINCT {items} FROM {self.table}) WHERE {next(iter(texts))} IS NOT NULL"
-
-    def join(self, query: str, **texts: str) -> str:
-        """Join a query by its columns that hold texts: name -> SQL; return its name. The first text is not null."""
-        name = f"_j{len(self._joined)}"
-        first, *others = texts.items()
-        on = [f"{name}.{first[0]} = {first[1]}"]
-        on += [f"coalesce({name}.{one}, '') = coalesce({sql}, '')" for one, sql in others]
-        self._joined.append(f" LEFT JOIN ({query}) AS {name} ON {' AND '.join(on)}")
-        return name
-
-    def sql(self, base: str) -> str:
-        """Return what follows FROM: a relation with the columns of the table, and all that is joined to it."""
-        return f"{base} AS _r{''.join(self._joined)}"
 
 
 def _origin(rule: Value) -> str:
@@ -166,12 +110,9 @@ def fields_sql(stream: Stream, raw: str, available: Sequence[str], config: Sourc
         readable = "_parsed IS NOT NULL AND json_type(_parsed) = 'OBJECT'"
     elif format_.pattern is not None:
         names = ", ".join(literal(name) for name in stream.names)
-        found = f"regexp_extract({TEXT}, {literal(format_.pattern)}, [{names}])"
-        if format_.shortcut:
-            raw, found = _short(stream, format_.shortcut, raw, found)
-        parsed = f", {found} AS _parsed"
-        # A line that does not match leaves all groups empty.
-        readable = " OR ".join(f"_parsed[{literal(name)}] <> ''" for name in stream.names)
+        parsed = f", regexp_extract({TEXT}, {literal(format_.pattern)}, [{names}]) AS _parsed"
+        # A line that does not match leaves all groups empty; one without its text was split when it landed.
+        readable = " OR ".join([f"{TEXT} IS NULL", *(f"_parsed[{literal(name)}] <> ''" for name in stream.names)])
     elif format_.separator is not None:
         parsed = f", string_split({TEXT}, {literal(format_.separator)}) AS _parsed"
     items = []
@@ -187,13 +128,6 @@ def fields_sql(stream: Stream, raw: str, available: Sequence[str], config: Sourc
         f"SELECT {FILE}, {LINE}, coalesce({PROBLEM}, {unreadable}) AS {PROBLEM}, {', '.join(items)} "
         f"FROM {_unfolded(stream, f'(SELECT *{parsed} FROM {raw})')}"
     )
-
-
-def _short(stream: Stream, shortcut: str, raw: str, found: str) -> tuple[str, str]:
-    """Return a table and SQL that splits its lines by a shortcut, or else as found by the pattern."""
-    table, takes, fields = SHORTCUTS[shortcut](TEXT, raw)
-    packed = ", ".join(f"{identifier(name)} := {fields[name]}" for name in stream.names)
-    return table, f"CASE WHEN {takes} THEN struct_pack({packed}) ELSE {found} END"
 
 
 def _says(sql: str, nulls: Sequence[str]) -> str:
@@ -244,7 +178,8 @@ def _field(stream: Stream, name: str, place: int, wanted: str, available: Sequen
     if format_.type in {"csv", "parquet", "w3c"}:
         return identifier(wanted) if wanted in available else "CAST(NULL AS VARCHAR)"
     if format_.pattern is not None:
-        return f"_parsed[{literal(name)}]"
+        split = column(name) if f"f:{name}" in available else "CAST(NULL AS VARCHAR)"
+        return f"CASE WHEN {TEXT} IS NULL THEN {split} ELSE _parsed[{literal(name)}] END"
     if format_.separator is not None:
         return f"_parsed[{place}]"
     origin = stream.fields[name] if isinstance(stream.fields, dict) else name
@@ -264,20 +199,6 @@ def _member(stream: Stream, member: Member) -> str:
     )
     parts = [f"json_extract_string({found}, {literal(json_path(path))})" for path in member.value]
     return parts[0] if len(parts) == 1 else f"coalesce({', '.join(parts)})"
-
-
-def key_sql(stream: Stream) -> str:
-    """Return SQL of the ``_key`` of a record, null where it has none; of ``content``, of its hash, ``_content``."""
-    if stream.key == "content":
-        return f"md5({_joined([column(name) for name in stream.names])}) AS _content"
-    fields = [column(field) for field in stream.key]
-    joined = f"CASE WHEN coalesce({', '.join(fields)}) IS NOT NULL THEN {_joined(fields)} END"
-    return f"{fields[0] if len(fields) == 1 else joined} AS _key"
-
-
-def _joined(fields: Sequence[str]) -> str:
-    texts = ", ".join(f"coalesce({field}, '')" for field in fields)
-    return f"concat_ws({_JOIN}, {texts})"
 
 
 def lookup_sql(base: str, stream: Stream, tables: Mapping[str, str]) -> str:
@@ -367,16 +288,3 @@ def joined_sql(stream: Stream, fields: str, tables: Mapping[str, str]) -> str:
     if stream.collapse:
         base = collapse_sql(base, stream.collapse, names)
     return f"SELECT {OURS}, {', '.join(column(name) for name in names)} FROM ({base})"
-
-
-def records_sql(stream: Stream, base: str) -> str:
-    """Return the query of a stream's records: with derived fields, ``_agent`` (the user agent) and what `key_sql` says.
-
-    Of ``content`` the key is not there yet: it takes a number besides the hash, see `journeymining.ingest.chunks`.
-    """
-    for name, rules in stream.values.items():
-        base = f"SELECT *, {value_sql(rules)} AS {column(name)} FROM ({base})"
-    agent = column(stream.bots) if stream.bots else "CAST(NULL AS VARCHAR)"
-    # Members of one list stand on one line: their place keeps them in order.
-    place = "row_number() OVER ()" if stream.unfold else "0"
-    return f"SELECT *, {agent} AS _agent, {key_sql(stream)}, {place} AS _place FROM ({base})"

@@ -7,47 +7,55 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from numpy.typing import NDArray
 
 LARGEST = 2_000_000
 """Keys of a run that is not merged any more, so that merging needs little memory."""
 
+RUNS = 8
+"""Runs that are merged into one."""
+
+_BITS = 27
+_EACH = np.left_shift(1, np.arange(8)).astype(np.uint8)
+
 
 class Seen:
     """Counts how often each key came before it.
 
-    Keys are kept in sorted runs by the first half of their 32 hexadecimal digits; the second half is compared where the
-    first one is met again.
+    A key is two numbers, as of a hash of 128 bits. Keys are kept in sorted runs by their first number; the second one
+    is compared where the first one is met again.
 
     Examples
     --------
-    >>> import pyarrow as pa
-    >>> one, two = "0" * 32, "f" * 32
+    >>> one, two = (1, 2), (1, 3)
     >>> seen = Seen()
-    >>> seen.add(pa.array([one, two, one])).tolist(), seen.add(pa.array([one, one])).tolist()
+    >>> seen.add(np.array([one, two, one], np.uint64)).tolist(), seen.add(np.array([one, one], np.uint64)).tolist()
     ([0, 0, 1], [2, 3])
     """
 
     def __init__(self) -> None:
         self._runs: list[tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint32]]] = []
+        # Of the first bits of all keys, once there are several runs: most keys are new, and need no search.
+        self._marks: NDArray[np.uint8] | None = None
 
-    def add(self, keys: pa.Array) -> NDArray[np.int64]:
+    def add(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Add keys, and return for each how many equal ones came before it, in this portion and in earlier ones."""
         earlier = np.zeros(len(keys), np.int64)
         if not len(keys):
             return earlier
-        high, low = _halves(keys)
-        order = np.argsort(high, kind="stable")
+        high, low = keys[:, 0].copy(), keys[:, 1].copy()
+        order = np.argsort(high)
         ranked = high[order]
         again = np.zeros(len(keys), bool)
         same = ranked[1:] == ranked[:-1]
         again[1:] |= same
         again[:-1] |= same
         single = ~again
+        maybe = np.arange(len(ranked)) if self._marks is None else np.flatnonzero(self._marked(ranked))
+        wanted = ranked[maybe]
         for known, _, _ in self._runs:
-            place = np.minimum(np.searchsorted(known, ranked), len(known) - 1)
-            again |= known[place] == ranked
+            place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+            again[maybe[known[place] == wanted]] = True
         if again.any():
             rows = np.sort(order[again])
             earlier[rows] = self._before(high[rows], low[rows])
@@ -84,18 +92,34 @@ class Seen:
             times = np.diff(np.append(starts, len(several))).astype(np.uint32)
             run = _merged(run, (high[first], low[first], times))
         self._runs.append(run)
-        while len(self._runs) > 1 and len(self._runs[-2][0]) <= 2 * len(self._runs[-1][0]):
-            if len(self._runs[-2][0]) + len(self._runs[-1][0]) > LARGEST:
-                break
-            self._runs[-2:] = [_merged(*self._runs[-2:])]
+        if len(self._runs) > 1:
+            self._mark([run] if self._marks is not None else self._runs)
+        small = [one for one in self._runs if len(one[0]) < LARGEST]
+        if len(small) >= RUNS:
+            large = [one for one in self._runs if len(one[0]) >= LARGEST]
+            self._runs = []
+            self._runs = [*large, _merged(*small)]
+
+    def _mark(self, runs: list[tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint32]]]) -> None:
+        if self._marks is None:
+            self._marks = np.zeros(1 << (_BITS - 3), np.uint8)
+        for high, _, _ in runs:
+            place, bit = _place(high)
+            np.bitwise_or.at(self._marks, place, bit)
+
+    def _marked(self, high: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        assert self._marks is not None
+        place, bit = _place(high)
+        found: NDArray[np.bool_] = (self._marks[place] & bit) != 0
+        return found
 
 
-def _halves(keys: pa.Array) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    _, offsets, data = keys.buffers()
-    ends = np.frombuffer(offsets, np.int32)[keys.offset : keys.offset + len(keys) + 1]
-    digits = data.slice(int(ends[0]), int(ends[-1] - ends[0])).to_pybytes()
-    halves = np.frombuffer(bytes.fromhex(digits.decode("ascii")), ">u8").astype(np.uint64).reshape(-1, 2)
-    return halves[:, 0].copy(), halves[:, 1].copy()
+def _place(high: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Return the byte and the bit that stand for the first bits of keys."""
+    first = high >> np.uint64(64 - _BITS)
+    return (first >> np.uint64(3)).astype(np.int64), np.left_shift(1, (first & np.uint64(7)).astype(np.uint8)).astype(
+        np.uint8
+    )
 
 
 def _groups(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -107,10 +131,8 @@ def _groups(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> tuple[NDArray[
 
 
 def _merged(
-    one: tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint32]],
-    other: tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint32]],
+    *runs: tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint32]],
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint32]]:
-    high, low = np.concatenate([one[0], other[0]]), np.concatenate([one[1], other[1]])
-    times = np.concatenate([one[2], other[2]])
-    order = np.argsort(high, kind="stable")
+    high, low, times = (np.concatenate(parts) for parts in zip(*runs, strict=True))
+    order = np.argsort(high)
     return high[order], low[order], times[order]

@@ -10,26 +10,24 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from journeymining.ingest.batches import batches
 from journeymining.ingest.chunks import portions, raw_files, raw_sql, stored_fields
 from journeymining.ingest.clocks import MACROS
-from journeymining.ingest.distinct import agent_hash, bot_mark, convert_distinct, identifier_hash
+from journeymining.ingest.coded import Coded, made, one_chunk
+from journeymining.ingest.distinct import Converted, agent_hash, bot_mark, identifier_hash
+from journeymining.ingest.hashes import ids as row_ids
 from journeymining.ingest.mapping import (
-    BOTS,
     EVENT_COLUMNS,
     IDENTIFIER_COLUMNS,
-    RECORDS,
     REJECTED_COLUMNS,
+    SILENT_EFFORT,
     SURVEY_COLUMNS,
     can_filter,
-    events_sql,
-    record_rows_sql,
-    surveys_sql,
+    rules_of,
 )
-from journeymining.ingest.parts import PartWriter
-from journeymining.ingest.readers import FILE, LINE, PROBLEM, TEXT
+from journeymining.ingest.parts import PartWriter, schema_of
+from journeymining.ingest.readers import FILE, LINE, TEXT
 from journeymining.ingest.records import is_plain, value_sql
 from journeymining.ingest.seen import Seen
 from journeymining.ingest.specs import kind_of
@@ -39,6 +37,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
+    from journeymining.ingest.chunks import Portion
+    from journeymining.ingest.mapping import Candidates
     from journeymining.ingest.pull import Place
     from journeymining.ingest.sources import SourceConfig
     from journeymining.ingest.specs import Connector, Stream
@@ -154,26 +156,20 @@ class _Mapping:
 
     def __init__(self, source: Source, name: str, stream: Stream) -> None:
         self.source, self.name, self.stream = source, name, stream
-        self.kinds = self._kinds()
+        self.rules = rules_of(source, name, stream)
         self.counts: dict[str, Any] = dict.fromkeys(("candidates", "events", "surveys", "linking_records"), 0)
         self.rejected, self.left_out, self.lost, self.undeclared = (Counter[str]() for _ in range(4))
         self.effort, self.unanswered = 0, 0
         self.time_rules: Counter[str] = Counter()
         self.without: Counter[str] = Counter()
-        self.seen = {kind: Seen() for kind in self.kinds if kind != "records" and self._may_repeat(kind)}
+        self.seen = {kind: Seen() for kind in self.rules if kind != "records" and self._may_repeat(kind)}
         self.parts: dict[str, PartWriter] = {}
-
-    def _kinds(self) -> dict[str, str]:
-        """Return the queries of candidates: of events, of answers, of records that only link identifiers."""
-        source, stream, kinds = self.source, self.stream, {}
-        given = (source.name, self.name, stream)
-        if stream.events:
-            kinds["events"] = events_sql(*given, source.config, source.zone)
-        if stream.survey:
-            kinds["surveys"] = surveys_sql(*given, stream.survey, source.config, source.zone)
-        if stream.identifiers and not kinds:
-            kinds["records"] = record_rows_sql(*given, source.config, source.zone)
-        return kinds
+        self.kinds = {one: str(kind_of(one, rules)) for one, rules in stream.identifiers.items()}
+        self.bots = Converted(bot_mark)
+        self.agents = Converted(agent_hash(source.key)) if source.key else None
+        self.pseudonyms = {
+            one: Converted(identifier_hash(kind, source.region, source.key)) for one, kind in self.kinds.items()
+        }
 
     def _may_repeat(self, kind: str) -> bool:
         """Whether two candidates may have one id. Records of one file that are numbered cannot, by one rule."""
@@ -183,12 +179,8 @@ class _Mapping:
     def run(self, fields: Mapping[str, str]) -> dict[str, Any]:
         """Map the stream, and return the counts."""
         source, stream = self.source, self.stream
-        if stream.bots and source.config.bots == "drop":
-            source.db.execute(f"CREATE OR REPLACE TABLE {BOTS} (text VARCHAR, converted VARCHAR)")
-        for name in stream.identifiers:
-            source.db.execute(f"CREATE TABLE {self._hashes(name)} (text VARCHAR, converted VARCHAR)")
-        for _ in portions(source, self.name, fields):
-            self._take()
+        for portion in portions(source, self.name, fields):
+            self._take(portion)
         self._refuse_undeclared()
         for part in self.parts.values():
             part.close()
@@ -200,99 +192,123 @@ class _Mapping:
         return {
             **self.counts,
             "identifiers": identifiers,
-            **({"unanswered": self.unanswered} if "surveys" in self.kinds else {}),
-            **({"records_without_question": self.without["surveys"]} if "surveys" in self.kinds else {}),
-            **({"records_without_event": self.without["events"]} if "events" in self.kinds else {}),
-            **({"time_rules": dict(sorted(self.time_rules.items()))} if "events" in self.kinds else {}),
+            **({"unanswered": self.unanswered} if "surveys" in self.rules else {}),
+            **({"records_without_question": self.without["surveys"]} if "surveys" in self.rules else {}),
+            **({"records_without_event": self.without["events"]} if "events" in self.rules else {}),
+            **({"time_rules": dict(sorted(self.time_rules.items()))} if "events" in self.rules else {}),
             "rejected": dict(sorted(self.rejected.items())),
             "left_out": dict(sorted(self.left_out.items())),
             "values_left_empty": dict(sorted(self.lost.items())),
-            "identifier_values": self._identifier_values(),
+            "identifier_values": {
+                one: {"distinct": converted.distinct, "unusable": converted.unusable}
+                for one, converted in self.pseudonyms.items()
+            },
             "absent_fields": _absent_fields(source, self.name, stream),
             "not_filtered_by": _not_filtered_by(source, stream),
         }
 
-    def _take(self) -> None:
+    def _take(self, portion: Portion) -> None:
         """Map one portion."""
-        source = self.source
-        if self.stream.bots and source.config.bots == "drop":
-            convert_distinct(source.db, f"SELECT _agent AS text FROM {RECORDS}", bot_mark, BOTS)
-        for name, rules in self.stream.identifiers.items():
-            convert = identifier_hash(str(kind_of(name, rules)), source.region, source.key)
-            query = f"SELECT {value_sql(rules)} AS text FROM {RECORDS} WHERE {PROBLEM} IS NULL"
-            convert_distinct(source.db, query, convert, self._hashes(name, quoted=False))
-        for kind, query in self.kinds.items():
-            candidates = source.db.sql(query).to_arrow_table()
-            if not _in_order(candidates):
-                candidates = candidates.sort_by([(FILE, "ascending"), (LINE, "ascending")])
-            self._judge(kind, candidates)
-            self.without[kind] += self._without(candidates)
-        self._unreadable()
+        bots = None
+        if self.stream.bots and self.source.config.bots == "drop":
+            bots = self.bots(portion.fields[f"f:{self.stream.bots}"])
+        pseudonyms = self._pseudonyms(portion)
+        for kind, candidates_of in self.rules.items():
+            candidates = candidates_of(portion, bots)
+            self._judge(kind, portion, candidates, pseudonyms)
+            self.without[kind] += _without(portion, candidates, unfolded=bool(self.stream.unfold))
+        self._unreadable(portion)
 
-    def _judge(self, kind: str, candidates: pa.Table) -> None:
+    def _pseudonyms(self, portion: Portion) -> dict[str, Coded]:
+        """Return the pseudonyms of all records that can be read."""
+        found = {}
+        for one, rules in self.stream.identifiers.items():
+            texts = made(self.source.db, {"text": value_sql(rules)}, portion.fields, portion.rows)["text"]
+            readable = texts.at(portion.readable)
+            converted = self.pseudonyms[one](readable)
+            codes = np.zeros(portion.rows, np.int32)
+            codes[portion.readable] = converted.codes
+            found[one] = Coded(codes, converted.values)
+        return found
+
+    def _judge(self, kind: str, portion: Portion, found: Candidates, pseudonyms: Mapping[str, Coded]) -> None:
         """Say of every candidate what becomes of it, count it and write it."""
-        out, reason = candidates.column("_out"), candidates.column("_reason")
-        again = self._repeated(kind, candidates)
-        left = pc.or_(pc.is_valid(out), again)
-        rejected = pc.and_(pc.is_valid(reason), pc.invert(left))
-        kept = pc.invert(pc.or_(left, rejected))
-        self.counts["candidates"] += candidates.num_rows
-        self.left_out.update(_told(out))
-        self.left_out.update({"duplicate": pc.sum(again).as_py()} if pc.any(again).as_py() else {})
-        refused = candidates.filter(rejected)
-        self.rejected.update(_told(refused.column("_reason")))
-        if refused.num_rows:
-            self._reject(refused.select([FILE, LINE, "_reason"]))
-        self.undeclared[kind] += pc.sum(candidates.column("_undeclared")).as_py() or 0
-        good = candidates if pc.all(kept).as_py() else candidates.filter(kept)
-        self.counts["linking_records" if kind == "records" else kind] += good.num_rows
-        for name in good.column_names:
-            if name.startswith("_lost:") and (rows := pc.sum(good.column(name)).as_py()):
-                self.lost[name.removeprefix("_lost:")] += rows
+        again = self._repeated(kind, found)
+        left = found.out.there | again
+        rejected = found.reason.there & ~left
+        self.counts["candidates"] += len(found)
+        self.left_out.update(found.out.told())
+        self.left_out.update({"duplicate": int(again.sum())} if again.any() else {})
+        self.undeclared[kind] += int(found.flags["_undeclared"].sum())
+        if kind == "surveys":
+            self.effort += found.reason.told().get(SILENT_EFFORT, 0)
+        if rejected.any():
+            reasons = found.reason.at(rejected)
+            self.rejected.update(reasons.told())
+            self._reject(portion, found.record[rejected], reasons)
+        good = found.at(~(left | rejected)) if left.any() or rejected.any() else found
+        self.counts["linking_records" if kind == "records" else kind] += len(good)
+        for name, flags in good.flags.items():
+            if name.startswith("_lost:") and flags.any():
+                self.lost[name.removeprefix("_lost:")] += int(flags.sum())
+        if not len(good):
+            return
+        ids = row_ids(self.source.db, good.hash)
         if kind == "events":
-            self.time_rules.update(_told(good.column("time_rule")))
-            self._write_events(good)
+            self._write_events(portion, good, ids)
         elif kind == "surveys":
-            silent = "direction: missing, and effort is asked both ways"
-            self.effort += pc.sum(pc.equal(reason, silent)).as_py() or 0
-            # Whom nobody heard of was asked all the same: without them there is no response rate.
-            self.unanswered += good.column("value").null_count
-            self._part("surveys", SURVEY_COLUMNS).write(good)
-        self._write_identifiers(kind, good)
+            self._write_surveys(good, ids)
+        self._write_identifiers(good, ids, pseudonyms)
 
-    def _repeated(self, kind: str, candidates: pa.Table) -> pa.ChunkedArray:
+    def _repeated(self, kind: str, found: Candidates) -> NDArray[np.bool_]:
         """Say which good candidates have the id of an earlier one: a file copied, an export repeated."""
-        if kind not in self.seen:
-            return pa.chunked_array([pa.repeat(pa.scalar(False), candidates.num_rows)])
-        good = pc.and_(pc.is_null(candidates.column("_out")), pc.is_null(candidates.column("_reason"))).to_numpy()
-        repeated = np.zeros(candidates.num_rows, bool)
-        ids = candidates.column("event_id").combine_chunks()
-        repeated[good] = self.seen[kind].add(_one_chunk(ids.filter(pa.array(good)))) > 0
-        return pa.chunked_array([pa.array(repeated)])
+        repeated = np.zeros(len(found), bool)
+        if kind in self.seen:
+            good = ~(found.out.there | found.reason.there)
+            repeated[good] = self.seen[kind].add(found.hash[good]) > 0
+        return repeated
 
-    def _write_events(self, events: pa.Table) -> None:
-        source = self.source
-        rules = [event.resource or self.stream.resource for event in self.stream.events]
-        if source.key and source.config.agents == "pseudonym" and any(rules):
-            source.db.register("agents_named", events.select(["resource"]))
-            convert_distinct(
-                source.db, "SELECT resource AS text FROM agents_named", agent_hash(source.key), f"agents:{self.name}"
-            )
-            known = source.db.sql(f"FROM {identifier(f'agents:{self.name}')}").to_arrow_table()
-            place = pc.index_in(events.column("resource"), value_set=known.column("text"))
-            position = events.column_names.index("resource")
-            events = events.set_column(position, "resource", known.column("converted").take(place))
-        extra = {name: "VARCHAR" for name in events.column_names if name.startswith("o:")}
-        ours = {FILE: "VARCHAR", LINE: "BIGINT", "_rule": "INTEGER"} if extra else {}
-        self._part("source_events", {**EVENT_COLUMNS, **extra, **ours}).write(events)
+    def _write_events(self, portion: Portion, events: Candidates, ids: pa.Array) -> None:
+        columns = events.columns
+        self.time_rules.update(columns["time_rule"].told())
+        if self.agents and self.source.config.agents == "pseudonym":
+            columns = {**columns, "resource": self.agents(columns["resource"])}
+        ordered = {name: one.array() for name, one in columns.items() if name.startswith("o:")}
+        lines = portion.line[events.record]
+        number = lines * len(self.stream.events) + events.rule
+        given = {
+            **self._constants(len(events)),
+            **{name: columns[name].array() for name in EVENT_COLUMNS if name in columns},
+            "event_id": ids,
+            # By the fields of the stream, where it has such: see `_number_events`.
+            "source_order": pa.nulls(len(events), pa.int64()) if ordered else pa.array(number),
+        }
+        extra = dict.fromkeys(ordered, "VARCHAR")
+        if ordered:
+            ours = {FILE: portion.file.at(events.record).array(), LINE: pa.array(lines), "_rule": pa.array(events.rule)}
+            given |= {**ordered, **ours}
+            extra |= {FILE: "VARCHAR", LINE: "BIGINT", "_rule": "BIGINT"}
+        self._part("source_events", {**EVENT_COLUMNS, **extra}).write(given)
+
+    def _write_surveys(self, answers: Candidates, ids: pa.Array) -> None:
+        # Whom nobody heard of was asked all the same: without them there is no response rate.
+        self.unanswered += int((~answers.columns["value"].there).sum())
+        columns = {name: answers.columns[name].array() for name in SURVEY_COLUMNS if name in answers.columns}
+        given = {**columns, **self._constants(len(answers)), "survey_id": ids, "event_id": ids}
+        self._part("surveys", SURVEY_COLUMNS).write(given)
+
+    def _constants(self, rows: int) -> dict[str, pa.Array]:
+        texts = {"source": self.source.name, "stream": self.name}
+        return {name: Coded.same(text, rows).array() for name, text in texts.items()}
 
     def _number_events(self) -> None:
         """Say in which order events of one time came, where records have an order of their own."""
         fields = ", ".join(f"{number_sql(identifier(f'o:{field}'))} NULLS FIRST" for field in self.stream.order)
-        number = f"row_number() OVER (PARTITION BY timestamp ORDER BY {fields}, {FILE}, {LINE}, _rule)"
+        number = f"row_number() OVER (PARTITION BY timestamp ORDER BY {fields}, {FILE}, {LINE}, _rule, event_id)"
         items = ", ".join(f"{number} AS {one}" if one == "source_order" else one for one in EVENT_COLUMNS)
         path = self.parts["source_events"].path
-        self._replace(path, f"SELECT {items} FROM read_parquet({literal(str(path))}) ORDER BY {FILE}, {LINE}, _rule")
+        query = f"SELECT {items} FROM read_parquet({literal(str(path))})"
+        self._replace(path, f"{query} ORDER BY {FILE}, {LINE}, _rule, timestamp, event_id")
 
     def _replace(self, path: Path, query: str) -> int:
         """Write a part again, as a query of itself says; return its rows."""
@@ -301,25 +317,26 @@ class _Mapping:
         work.replace(path)
         return int(copied[0][0])
 
-    def _write_identifiers(self, kind: str, good: pa.Table) -> None:
-        kinds = {one: str(kind_of(one, rules)) for one, rules in self.stream.identifiers.items()}
-        if not kinds:
-            return
-        names = [identifier(f"id:{one}") for one in kinds]
-        self.source.db.register(
-            "kept", good.select(["event_id", "source", "timestamp", *(f"id:{one}" for one in kinds)])
-        )
-        parts = [
-            f"SELECT source, event_id, {literal(kind_)} AS kind, converted AS value_hash, timestamp FROM kept "
-            f"JOIN {self._hashes(one)} AS h ON h.text = {name} WHERE converted IS NOT NULL"
-            for (one, kind_), name in zip(kinds.items(), names, strict=True)
-        ]
-        query = " UNION ALL ".join(parts)
+    def _write_identifiers(self, good: Candidates, ids: pa.Array, pseudonyms: Mapping[str, Coded]) -> None:
+        tables = []
+        for one, kind in self.kinds.items():
+            values = pseudonyms[one].at(good.record)
+            there = np.flatnonzero(values.there)
+            all_there = len(there) == len(good)
+            columns = {
+                "source": Coded.same(self.source.name, len(there)),
+                "kind": Coded.same(kind, len(there)),
+                "value_hash": values.at(there),
+                "timestamp": good.columns["timestamp"].at(there),
+            }
+            arrays = {name: column.array() for name, column in columns.items()}
+            tables.append({**arrays, "event_id": ids if all_there else ids.take(pa.array(there))})
         # A record may say one thing twice, in two fields of one kind.
-        if len(set(kinds.values())) < len(kinds):
-            query = f"SELECT DISTINCT * FROM ({query})"
-        self._part("identifiers", IDENTIFIER_COLUMNS).write(self.source.db.sql(query).to_arrow_table())
-        self.source.db.unregister("kept")
+        if len(set(self.kinds.values())) < len(self.kinds):
+            tables = [_once(tables)]
+        for table in tables:
+            if len(table["event_id"]):
+                self._part("identifiers", IDENTIFIER_COLUMNS).write(table)
 
     def _finish_identifiers(self) -> int:
         """Return the number of identifiers; of records that only link them, those that are there twice count once."""
@@ -333,23 +350,31 @@ class _Mapping:
             FROM read_parquet({literal(str(part.path))}) GROUP BY ALL ORDER BY event_id, kind, value_hash"""
         return self._replace(part.path, once)
 
-    def _unreadable(self) -> None:
-        reason = f"'record: ' || regexp_replace({PROBLEM}, '^record: ', '') AS _reason"
-        query = f"SELECT {FILE}, {LINE}, {reason} FROM {RECORDS} WHERE {PROBLEM} IS NOT NULL"
-        found = self.source.db.sql(query).to_arrow_table()
-        self.counts["candidates"] += found.num_rows
-        self.rejected.update(_told(found.column("_reason")))
-        if found.num_rows:
-            self._reject(found)
+    def _unreadable(self, portion: Portion) -> None:
+        records = np.flatnonzero(portion.problem.there)
+        if not len(records):
+            return
+        problems = portion.problem.at(records)
+        texts = [text and f"record: {text.removeprefix('record: ')}" for text in problems.values.to_pylist()]
+        reasons = Coded(problems.codes, pa.array(texts, pa.string()))
+        self.counts["candidates"] += len(records)
+        self.rejected.update(reasons.told())
+        self._reject(portion, records, reasons)
 
-    def _reject(self, rows: pa.Table) -> None:
-        constants = {"source": self.source.name, "stream": self.name}
-        rows = rows.rename_columns(["file", "line", "reason"])
-        for name, text in constants.items():
-            rows = rows.append_column(name, pa.repeat(pa.scalar(text), rows.num_rows))
-        rows = rows.append_column("record", pa.nulls(rows.num_rows, pa.string()))
-        order = [(name, "ascending") for name in ("file", "line", "reason")]
-        self._part("rejected", REJECTED_COLUMNS).write(rows.sort_by(order))
+    def _reject(self, portion: Portion, records: NDArray[np.int64], reasons: Coded) -> None:
+        rows = {
+            "file": portion.file.at(records).array(),
+            "line": pa.array(portion.line[records]),
+            "reason": reasons.array(),
+        }
+        order = [(name, "ascending") for name in rows]
+        table = pa.table(
+            {name: array.cast(schema_of(REJECTED_COLUMNS).field(name).type) for name, array in rows.items()}
+        )
+        table = table.sort_by(order)
+        given = {name: one_chunk(table.column(name)) for name in rows}
+        nothing = pa.nulls(len(records), pa.string())
+        self._part("rejected", REJECTED_COLUMNS).write({**self._constants(len(records)), **given, "record": nothing})
 
     def _add_text(self) -> None:
         """Give the rejected rows the text of their records."""
@@ -363,19 +388,6 @@ class _Mapping:
             f"SELECT r.* REPLACE (CAST(t.text AS VARCHAR) AS record) FROM read_parquet({literal(str(path))}) AS r "
             f"LEFT JOIN ({raw}) AS t USING (file, line) ORDER BY file, line, reason",
         )
-
-    def _without(self, candidates: pa.Table) -> int:
-        """Count records of which nothing came, not even something to reject."""
-        query = f"SELECT count(DISTINCT ({FILE}, {LINE})) FROM {RECORDS} WHERE {PROBLEM} IS NULL"
-        if not self.stream.unfold:
-            query = f"SELECT count(*) FROM {RECORDS} WHERE {PROBLEM} IS NULL"
-        records = int(self.source.rows(query)[0][0])
-        if records == candidates.num_rows and len(self.stream.events) <= 1 and not self.stream.unfold:
-            return 0
-        self.source.db.register("made", candidates.select([FILE, LINE]))
-        made = int(self.source.rows(f"SELECT count(DISTINCT ({FILE}, {LINE})) FROM made")[0][0])
-        self.source.db.unregister("made")
-        return records - made
 
     def _refuse_undeclared(self) -> None:
         """Stop where times need a zone that nobody declared, or effort scores a direction."""
@@ -392,19 +404,6 @@ class _Mapping:
                 "Add `set: {direction: lower_is_better}` or `set: {direction: higher_is_better}`.",
             )
 
-    def _hashes(self, name: str, *, quoted: bool = True) -> str:
-        table = f"hash:{self.name}:{name}"
-        return identifier(table) if quoted else table
-
-    def _identifier_values(self) -> dict[str, dict[str, int]]:
-        """Count distinct identifiers as written, and those that stand for nobody."""
-        values = {}
-        for one in self.stream.identifiers:
-            query = f"SELECT count(*), count(*) FILTER (WHERE converted IS NULL) FROM {self._hashes(one)}"
-            total, unusable = self.source.rows(query)[0]
-            values[one] = {"distinct": total, "unusable": unusable}
-        return values
-
     def _part(self, table: str, columns: Mapping[str, str]) -> PartWriter:
         """Return the writer of a part of a result table."""
         if table not in self.parts:
@@ -415,22 +414,26 @@ class _Mapping:
         return self.parts[table]
 
 
-def _in_order(candidates: pa.Table) -> bool:
-    """Whether the lines of a file come one after the other, and one file after the other."""
-    lines = candidates.column(LINE).to_numpy()
-    files = candidates.column(FILE).combine_chunks().dictionary_encode().indices.to_numpy()
-    same = files[1:] == files[:-1]
-    return bool((np.where(same, lines[1:] >= lines[:-1], files[1:] > files[:-1])).all())
+def _without(portion: Portion, candidates: Candidates, *, unfolded: bool) -> int:
+    """Count records of which nothing came, not even something to reject; members of one list are one record."""
+    if not unfolded:
+        used = np.zeros(portion.rows, bool)
+        used[candidates.record] = True
+        return len(portion.readable) - int(used.sum())
+    # The members of a list are told apart by their line.
+    files = int(portion.file_rank.max(initial=0)) + 1
+    record = portion.line * files + portion.file_rank
+    return len(np.unique(record[portion.readable])) - len(np.unique(record[candidates.record]))
 
 
-def _told(texts: pa.ChunkedArray) -> dict[str, int]:
-    """Count texts, without those that are null."""
-    counted = texts.drop_null().value_counts()
-    return {one["values"]: one["counts"] for one in counted.to_pylist()}
-
-
-def _one_chunk(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+def _once(tables: list[dict[str, pa.Array]]) -> dict[str, pa.Array]:
+    """Return the rows of some tables, equal ones once."""
+    schema = schema_of(IDENTIFIER_COLUMNS)
+    whole = pa.concat_tables(
+        pa.table([table[one.name].cast(one.type) for one in schema], schema=schema) for table in tables
+    )
+    once = whole.group_by(schema.names, use_threads=False).aggregate([])
+    return {name: one_chunk(once.column(name)) for name in schema.names}
 
 
 def _absent_fields(source: Source, name: str, stream: Stream) -> list[str]:

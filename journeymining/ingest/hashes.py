@@ -1,0 +1,82 @@
+"""Hashes of 128 bits: of records, by those of their fields, and the ids of events that are made of them.
+
+The hash of a record is that of its fields, each under its name, added bit by bit: so every distinct text is hashed
+once. Ids are MD5 sums of such hashes. They are the same on every machine, whatever the number of threads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from journeymining.ingest.coded import Coded, one_chunk, queried
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import duckdb
+    from numpy.typing import NDArray
+
+
+def row_hashes(db: duckdb.DuckDBPyConnection, columns: Mapping[str, Coded], rows: int) -> NDArray[np.uint64]:
+    """Return a hash of each row of some columns, as two numbers; what is null or empty adds nothing to it.
+
+    Examples
+    --------
+    >>> import duckdb
+    >>> column = Coded.of(pa.array(["a", "b", "a"]))
+    >>> one, two, three = row_hashes(duckdb.connect(), {"letter": column}, 3).tolist()
+    >>> one == three, one == two
+    (True, False)
+    """
+    found = np.zeros((rows, 2), np.uint64)
+    if not columns:
+        return found
+    values = [one.values for one in columns.values()]
+    names = pa.array(list(columns), pa.string()).take(
+        pa.array(np.repeat(np.arange(len(values)), list(map(len, values))))
+    )
+    table = pa.table({"name": names, "text": pa.concat_arrays(values)})
+    # The sum as a number of 128 bits: its bytes are those of the sum.
+    query = "SELECT md5_number(name || chr(31) || nullif(text, '')) AS hash FROM given_rows"
+    hashes = one_chunk(queried(db, table, query).column("hash"))
+    halves = np.frombuffer(hashes.buffers()[1], np.uint64)[2 * hashes.offset :][: 2 * len(hashes)].reshape(-1, 2).copy()
+    halves[hashes.is_null().to_numpy(zero_copy_only=False)] = 0
+    place = 0
+    for one in columns.values():
+        found ^= halves[place : place + len(one.values)][one.codes]
+        place += len(one.values)
+    return found
+
+
+def text_hash(*texts: str) -> NDArray[np.uint64]:
+    """Return the hash of a few texts in their order."""
+    one: NDArray[np.uint64] = text_hashes(["\x1f".join(texts)])[0]
+    return one
+
+
+def text_hashes(texts: Iterable[str]) -> NDArray[np.uint64]:
+    """Return the hashes of texts."""
+    digests = b"".join([hashlib.md5(text.encode(), usedforsecurity=False).digest() for text in texts])
+    return np.frombuffer(digests, np.uint64).reshape(-1, 2)
+
+
+def number_hashes(numbers: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Return hashes of the numbers of equal records; the first one adds nothing."""
+    found = np.zeros((len(numbers), 2), np.uint64)
+    further = np.flatnonzero(numbers > 1)
+    if len(further):
+        distinct, place = np.unique(numbers[further], return_inverse=True)
+        found[further] = text_hashes(f"#\x1f{number}" for number in distinct.tolist())[place]
+    return found
+
+
+def ids(db: duckdb.DuckDBPyConnection, hashes: NDArray[np.uint64]) -> pa.Array:
+    """Return hashes as ids: 32 hexadecimal digits, from which the hash does not come back."""
+    packed = pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(16), len(hashes), [None, pa.py_buffer(np.ascontiguousarray(hashes))]
+    )
+    return one_chunk(queried(db, pa.table({"hash": packed}), "SELECT md5(hash) AS id FROM given_rows").column("id"))
