@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     from journeymining.documents import Document, Key
 
 Kind = Literal["account", "contact", "login", "email", "order", "phone", "device", "cookie"]
-COLUMNS = ("channel", "topic", "resource", "initiator", "status", "direction")
+COLUMNS = (
+    "channel",
+    "topic",
+    "resource",
+    "initiator",
+    "status",
+    "device_class",
+    "browser",
+    "operating_system",
+    "direction",
+)
 """Texts of an event that a connector may fill; direction (inbound, outbound) only serves filters and the initiator."""
 
 NUMBERS = ("duration", "value")
@@ -121,6 +131,9 @@ class Columns(Strict):
     resource: Rules = ()
     initiator: Rules = ()
     status: Rules = ()
+    device_class: Rules = ()
+    browser: Rules = ()
+    operating_system: Rules = ()
     direction: Rules = ()
     duration: NumberRules = ()
     value: NumberRules = ()

@@ -11,6 +11,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from journeymining.ingest.agents import add_functions
 from journeymining.ingest.batches import batches
 from journeymining.ingest.chunks import portions, raw_files, raw_sql, stored_fields
 from journeymining.ingest.clocks import MACROS
@@ -97,6 +98,7 @@ def connect(work: Path, memory: str, threads: int | None) -> duckdb.DuckDBPyConn
     for macro in MACROS.split(";\n"):
         if macro.strip():
             connection.execute(macro)
+    add_functions(connection)
     return connection
 
 

@@ -81,10 +81,13 @@ CONVERSIONS: dict[str, Callable[[str], str]] = {
     "adobe_purchase": _adobe_purchase,
     "asterisk_epoch": _asterisk_epoch,
     "before_comma": lambda sql: f"nullif(trim(split_part({sql}, ',', 1)), '')",
+    "browser": lambda sql: f"nullif(browser({sql}), '')",
     "decode_url": lambda sql: f"url_decode({sql})",
+    "device_class": lambda sql: f"nullif(device_class({sql}), '')",
     "host_path": _host_path,
     "http_status": _http_status,
     "lower": lambda sql: f"lower({sql})",
+    "operating_system": lambda sql: f"nullif(operating_system({sql}), '')",
     "plus_is_space": lambda sql: f"replace({sql}, '+', ' ')",
     "request": _request,
     "snake_case": _snake_case,
@@ -100,7 +103,8 @@ query and fragment, e-mail addresses in it masked. ``host_path``: the same of an
 ``request``: method and path of the first line of an HTTP request; null where it has no known method. ``http_status``:
 ok for 1xx to 3xx, failed for 4xx and 5xx. ``snake_case``: a name as `lower_case_words`. ``sorted_members``: the members
 of a JSON list in alphabetical order. ``decode_url``: ``%20`` and the like as the characters they stand for.
-``plus_is_space``: a space for every ``+``. ``before_comma``: what stands before the first comma.
+``plus_is_space``: a space for every ``+``. ``before_comma``: what stands before the first comma. ``device_class``,
+``browser``, ``operating_system``: what a user agent says of these, see `journeymining.ingest.agents`.
 """
 
 

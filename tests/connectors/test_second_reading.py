@@ -226,6 +226,17 @@ def read_salesforce_sales(found):
                 found.rejected("LiveChatTranscript", "LiveChatTranscript.csv", line, UNREADABLE)
 
 
+AGENTS = {
+    "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0": ("computer", "Firefox", "Linux"),
+    # Without "Version" and "Safari": a page shown inside an app.
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15": (
+        "phone",
+        "Mobile Safari UI/WKWebView",
+        "iOS",
+    ),
+}
+
+
 def read_access_log(found):
     quoted = r'"((?:\\.|[^"\\])*)"'
     shape = re.compile(rf"(?:\S+:\d+ )?[\d.]+ - (\S+) \[(.*?)\] {quoted} (\d+) \S+ {quoted} {quoted}(?: {quoted})?")
@@ -251,6 +262,7 @@ def read_access_log(found):
         cookie = pairs.get("uid") if "=" in (cookie or "") else (cookie or "-").replace("-", "")
         columns = {"channel": "web", "topic": f"{parts[0]} {path_of(parts[1])}", "initiator": "customer"}
         columns |= {"activity": "page_view", "status": "failed" if status >= "400" else "ok"}
+        columns |= dict(zip(("device_class", "browser", "operating_system"), AGENTS.get(agent, [None] * 3), strict=True))
         found.event("requests", time, ids=[("email", email(user)), ("cookie", cookie)], **columns)
 
 

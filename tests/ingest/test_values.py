@@ -5,12 +5,15 @@ from __future__ import annotations
 import duckdb
 import pytest
 
+from journeymining.ingest.agents import add_functions
 from journeymining.ingest.values import CONVERSIONS, literal, number_sql, pair_sql
 
 
 def run(sql, text):
     value = "NULL::VARCHAR" if text is None else literal(text)
-    return duckdb.execute(f"SELECT {sql} FROM (SELECT {value} AS t)").fetchone()[0]
+    with duckdb.connect() as connection:
+        add_functions(connection)
+        return connection.execute(f"SELECT {sql} FROM (SELECT {value} AS t)").fetchone()[0]
 
 
 @pytest.mark.parametrize(
@@ -27,6 +30,10 @@ def run(sql, text):
         ("url_path", "https://shop.example", "/"),
         ("url_path", "/u/anna@example.org/bill", "/u/(email)/bill"),
         ("url_path", "/u/anna%40example.org", "/u/(email)"),
+        ("browser", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0", "Firefox"),
+        ("browser", "garbage", None),
+        ("device_class", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0", "computer"),
+        ("operating_system", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0", "Linux"),
         ("host_path", "shop.example/a?b=1", "/a"),
         ("host_path", "https://shop.example/a", "/a"),
         ("host_path", "shop.example", "/"),
