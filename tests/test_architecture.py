@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -111,3 +113,13 @@ def test_duckdb_is_opened_only_where_its_progress_bar_is_turned_off(checkout):
     assert opened
     for path in opened:
         assert "enable_progress_bar = false" in path.read_text(), path
+
+
+def test_an_account_of_a_command_does_not_load_every_analysis(checkout):
+    code = "import sys, journeymining.jobs.account; print(*(one for one in sys.modules))"
+
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=checkout)
+
+    loaded = set(told.stdout.split())
+    assert "journeymining.jobs.manifest" in loaded
+    assert not {"journeymining.jobs.running", "journeymining.outcomes.results", "pandas"} & loaded
