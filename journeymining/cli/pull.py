@@ -24,7 +24,7 @@ def command(job_file: str, events: str | None, memory_limit: str, full_refresh: 
     from journeymining.cli.options import emit
     from journeymining.cli.progress import steps_on_stderr
     from journeymining.jobs import pull, pull_summary, read_job
-    from journeymining.jobs.run import pull_preview
+    from journeymining.jobs.running import pull_preview
 
     job = read_job(job_file)
     if dry_run:

@@ -28,7 +28,7 @@ def row_hashes(db: duckdb.DuckDBPyConnection, columns: Mapping[str, Coded], rows
     --------
     >>> import duckdb
     >>> column = Coded.of(pa.array(["a", "b", "a"]))
-    >>> one, two, three = row_hashes(duckdb.connect(), {"letter": column}, 3).tolist()
+    >>> one, two, three = row_hashes(duckdb.default_connection(), {"letter": column}, 3).tolist()
     >>> one == three, one == two
     (True, False)
     """

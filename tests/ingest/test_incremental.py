@@ -15,7 +15,7 @@ from journeymining.ingest.pull import ingest_sources
 from journeymining.ingest.sources import SourceConfig
 from journeymining.jobs import pull as pull_job
 from journeymining.jobs import read_job
-from journeymining.jobs.run import pull_preview
+from journeymining.jobs.running import pull_preview
 
 SOURCE = {
     "connector": "csv",
