@@ -63,13 +63,16 @@ def cardinality(
 
 _VALUES = """
 CREATE OR REPLACE TEMP TABLE value_counts AS
-WITH accounts AS (
-    SELECT DISTINCT source, event_id, value_hash AS account FROM identifiers
-    WHERE kind = $unique AND value_hash IS NOT NULL
+WITH uses AS (
+    SELECT DISTINCT kind, value_hash, source, event_id FROM identifiers WHERE value_hash IS NOT NULL
+), records AS (
+    SELECT kind, value_hash, count(*) AS records FROM uses GROUP BY ALL
+), accounts AS (
+    SELECT u.kind, u.value_hash, count(DISTINCT a.value_hash) AS accounts
+    FROM uses u JOIN uses a USING (source, event_id) WHERE a.kind = $unique GROUP BY ALL
 )
-SELECT i.kind, i.value_hash, count(DISTINCT (i.source, i.event_id)) AS records, count(DISTINCT a.account) AS accounts
-FROM identifiers i LEFT JOIN accounts a USING (source, event_id)
-WHERE i.value_hash IS NOT NULL GROUP BY ALL
+SELECT kind, value_hash, records, coalesce(accounts, 0) AS accounts
+FROM records LEFT JOIN accounts USING (kind, value_hash)
 """
 
 _SUSPICIOUS = """

@@ -26,6 +26,7 @@ def name_records(connection: duckdb.DuckDBPyConnection, groups: Groups) -> None:
     names = groups.name[groups.of_record]
     connection.register("record_names", pa.table({"record": np.arange(len(names)), "name": names}))
     connection.execute(_NAMED_RECORDS)
+    connection.unregister("record_names")
 
 
 def find_links(connection: duckdb.DuckDBPyConnection, links: dict[str, IntArray], *, unique: str) -> None:
@@ -35,18 +36,27 @@ def find_links(connection: duckdb.DuckDBPyConnection, links: dict[str, IntArray]
     connection.register("link_codes", table)
     connection.register("rules", pa.table({"code": list(range(len(RULES))), "rule": list(RULES)}))
     connection.execute(_LINKS)
+    connection.unregister("link_codes")
+    connection.execute("DROP TABLE record_codes; DROP TABLE value_codes")
     weak = [kind for kind, strength in STRENGTH.items() if strength == "weak"]
     connection.execute(_CUSTOMERS, {"unique": unique, "weak": weak})
+    connection.execute("DROP TABLE links")
+
+
+def name_all_records(connection: duckdb.DuckDBPyConnection) -> None:
+    """Leave ``record_customers`` (source, event_id, customer_id) of every record in ``events`` or ``identifiers``.
+
+    And ``customer_names`` (customer_id, named_by, records). Takes ``named_records`` away.
+    """
+    connection.execute(_RECORD_CUSTOMERS)
+    connection.execute("DROP TABLE named_records")
 
 
 def all_records(connection: duckdb.DuckDBPyConnection) -> pa.Table:
-    """Return source, event_id and customer_id of every record in ``events`` or ``identifiers``, sorted.
-
-    Leaves the tables ``record_customers`` (the same) and ``customer_names`` (customer_id, named_by, records) in the
-    connection.
-    """
-    connection.execute(_RECORD_CUSTOMERS)
-    return connection.sql("SELECT * FROM record_customers ORDER BY source, event_id").to_arrow_table()
+    """Return the table ``record_customers`` of the connection, sorted, and take it away there."""
+    found = connection.sql("SELECT * FROM record_customers ORDER BY source, event_id").to_arrow_table()
+    connection.execute("DROP TABLE record_customers; DROP TABLE customer_names")
+    return found
 
 
 def all_links(connection: duckdb.DuckDBPyConnection) -> pa.Table:

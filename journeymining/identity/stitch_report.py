@@ -46,7 +46,7 @@ def stitch_report(
     events, of_account, of_anonymous = _row(connection, _COVERAGE, {"unique": settings.keys[0], "anonymous": ANONYMOUS})
     records = _row(connection, "SELECT count(*) FROM record_customers")[0]
     distinct_events = _row(connection, "SELECT count(DISTINCT (source, event_id)) FROM event_customers")[0]
-    return {
+    report = {
         "settings": settings.model_dump(mode="json", exclude={"sensitivity"}),
         "records": records,
         "events": events,
@@ -77,6 +77,8 @@ def stitch_report(
         "sources": _matches(connection, "record_customers", "source"),
         "channels": _matches(connection, "event_customers", "channel"),
     }
+    connection.execute("DROP TABLE event_customers")
+    return report
 
 
 def _row(connection: duckdb.DuckDBPyConnection, query: str, parameters: Any = None) -> tuple[Any, ...]:

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pyarrow as pa
 
 from journeymining.database import connect
 from journeymining.engines.spark_engine import Spark
 from journeymining.exceptions import InputError, UsageError
 from journeymining.identity.cardinality import cardinality
-from journeymining.identity.links import all_links, all_records
+from journeymining.identity.links import all_links, all_records, name_all_records
+from journeymining.identity.memory import limit_queries
 from journeymining.identity.resolving import limits_of, resolve
 from journeymining.identity.settings import DEFAULT_BACK_WINDOW, DEFAULT_KEYS, IdentityConfig
 from journeymining.identity.spark_resolving import resolve_on_spark
 from journeymining.identity.stitch_report import stitch_report
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import timedelta
-
-    import duckdb
 
     from journeymining.engines.engine import Engine
 
@@ -93,9 +94,9 @@ def stitch(
     window : timedelta
     blocked : hashes of values that stand for nobody
     memory_limit : str, optional
-        What DuckDB may use, such as ``4GB``; beyond it goes to a temporary folder. Besides, the numbers of
-        records and values and the resulting tables are held in memory: some 250 bytes per identifier (measured on 4
-        million).
+        What stitching may use, such as ``4GB``. Numbers of records and values, and the resulting tables, lie in memory:
+        80 bytes per identifier and event. Queries get what is left, and put what they need beyond into a temporary
+        folder. The interpreter and its libraries (some 150 MB) and tables that are given come on top.
     engine : Engine, default this process
         On the engine of Spark connected components are found there, and the same rules run on the executors, on each
         part that hangs together; all results are equal. Paths must be readable by Spark; the resulting tables still
@@ -117,7 +118,7 @@ def stitch(
     InputError
         When a column is missing.
     UsageError
-        When a kind is unknown, or a limit is below one.
+        When a kind is unknown, a limit is below one, or the memory is too little: before anything is done.
 
     Notes
     -----
@@ -135,21 +136,36 @@ def stitch(
     (2, 1)
     """
     settings = _settings(keys, at_most, window, blocked)
-    with tempfile.TemporaryDirectory(prefix="journeymining-") as spill, connect() as connection:
-        connection.execute("SET temp_directory = ?", [spill])
-        if memory_limit:
-            connection.execute("SET memory_limit = ?", [memory_limit])
-        _open(connection, "identifiers", identifiers, IDENTIFIER_COLUMNS)
-        _open(connection, "events", events, ("source", "event_id"))
+    with _tables(identifiers, events, memory_limit) as connection:
         report = {"cardinality": cardinality(connection, settings.keys, limits_of(settings))}
         if isinstance(engine, Spark):
             steps = resolve_on_spark(connection, engine.session, identifiers, settings, memory_limit=memory_limit)
         else:
             steps = resolve(connection, settings)
-        stitched, customers = all_records(connection), all_links(connection)
+        name_all_records(connection)
         report |= stitch_report(connection, steps, settings)
+        stitched, customers = all_records(connection), all_links(connection)
     logger.info("stitched %d records into %d customers", len(stitched), report["customers"]["all"])
     return Stitching(customers, stitched, report)
+
+
+@contextmanager
+def _tables(
+    identifiers: pa.Table | str | Path, events: pa.Table | str | Path, memory_limit: str | None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a connection that knows both tables, keeps to the limit and spills to a folder that goes with it."""
+    with tempfile.TemporaryDirectory(prefix="journeymining-") as spill, connect() as connection:
+        connection.execute("SET temp_directory = ?", [spill])
+        _open(connection, "identifiers", identifiers, IDENTIFIER_COLUMNS)
+        _open(connection, "events", events, ("source", "event_id"))
+        # All that is read back is sorted; without it queries need less memory.
+        connection.execute("SET preserve_insertion_order = false")
+        if memory_limit:
+            limit_queries(connection, memory_limit)
+        try:
+            yield connection
+        except duckdb.OutOfMemoryException:
+            raise UsageError(f"Stitching needs more memory than the limit of {memory_limit}. Raise it.") from None
 
 
 def _settings(
