@@ -33,7 +33,7 @@ _MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-
 _REPLACED = "\ufffd".encode()
 
 
-LARGE = 16
+LARGE = 8
 """Times `SIZE`: bytes of a block that is read as columns."""
 
 
@@ -55,8 +55,8 @@ def blocks(file: Path, encoding: str, times: int = 1) -> Iterator[bytes]:
         if plain:
             if said == "utf-8-sig" and start == codecs.BOM_UTF8:
                 binary.read(3)
-            for block in _whole_lines(lambda: binary.read(times * SIZE)):
-                yield _as_text(block)
+            while block := binary.read(times * SIZE):
+                yield _as_text(block if block.endswith(b"\n") else block + binary.readline())
             return
         with io.TextIOWrapper(binary, encoding=said, errors="replace", newline="") as text:
             yield from _whole_lines(lambda: text.read(times * SIZE).encode())
