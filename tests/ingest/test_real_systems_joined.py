@@ -39,8 +39,8 @@ streams:
 
 
 @pytest.fixture(scope="module")
-def customers(shared_data, tmp_path_factory):
-    """Return the records of every customer, by the e-mail address that the CRM knows: source -> activities."""
+def base(shared_data, tmp_path_factory):
+    """Return a folder with all recordings and the table of accounts as events and identifiers."""
     base = tmp_path_factory.mktemp("joined")
     (base / "accounts").mkdir()
     (base / "accounts/connector.yaml").write_text(CONNECTOR, encoding="utf-8")
@@ -56,9 +56,20 @@ def customers(shared_data, tmp_path_factory):
     }
     configs = {name: SourceConfig.model_validate(source) for name, source in sources.items()}
     ingest_sources(configs, timezone="Europe/Berlin", region="DE", key=None, out=base / "out", base=base)
+    return base
+
+
+@pytest.fixture(scope="module")
+def links(base):
+    """Return the identifiers of all records."""
+    return pq.read_table(base / "out/identifiers.parquet").to_pylist()
+
+
+@pytest.fixture(scope="module")
+def customers(base, links):
+    """Return the records of every customer, by the e-mail address that the CRM knows: source -> activities."""
     records = stitch(base / "out/identifiers.parquet", base / "out/source_events.parquet").events.to_pylist()
     owner = {(row["source"], row["event_id"]): row["customer_id"] for row in records}
-    links = pq.read_table(base / "out/identifiers.parquet").to_pylist()
     mails = defaultdict(set)
     for link in links:
         if link["kind"] == "email" and link["source"] == "crm":
@@ -115,6 +126,20 @@ def test_visits_to_the_web_and_the_crm_are_theirs(customers):
     # Every visitor with a cookie looked at three pages.
     assert [of(customers, name)["web"]["page_view"] for name in ("ben", "cem")] == [3, 3]
     assert not of(customers, "dora")["web"]
+
+
+def test_the_recordings_alone_say_of_no_visitor_who_it_is(links):
+    """Why a table of accounts is ours: no value that the web knows stands anywhere in the CRM or in the calls."""
+    named = defaultdict(set)
+    for link in links:
+        named[link["source"]].add(link["value_hash"])
+
+    assert {"login:cust-1001", "order:O-9001"} <= named["shop"]
+    assert {"cookie:v1", "cookie:v2", "cookie:v3"} <= named["web"]
+    assert not (named["shop"] | named["web"]) & (named["crm"] | named["calls"] | named["cdr"])
+    assert not named["shop"] & named["web"]
+    # Calls and the CRM need nothing of ours: they meet in telephone numbers.
+    assert len(named["crm"] & named["calls"]) >= len(SPELLINGS)
 
 
 def test_who_withheld_the_number_is_nobody_we_know(customers):
