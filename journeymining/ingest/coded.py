@@ -182,7 +182,7 @@ def made(
     --------
     >>> import duckdb
     >>> column = Coded.of(pa.array(["a", "b", "a"]))
-    >>> found = made(duckdb.connect(), {"upper": 'upper("f:x")', "one": "1"}, {"f:x": column}, 3)
+    >>> found = made(duckdb.default_connection(), {"upper": 'upper("f:x")', "one": "1"}, {"f:x": column}, 3)
     >>> found["upper"].array().to_pylist(), found["one"].array().to_pylist()
     (['A', 'B', 'A'], [1, 1, 1])
     """
