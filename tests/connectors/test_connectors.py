@@ -18,7 +18,7 @@ from journeymining.ingest import pull
 from journeymining.ingest.library import SPEC, shipped_connectors
 from journeymining.ingest.pull import ingest_sources
 from journeymining.ingest.readers import _objects
-from journeymining.ingest.sources import SourceConfig, find_files
+from journeymining.ingest.sources import SourceConfig, adapt, find_files
 from journeymining.ingest.specs import read_connector
 from journeymining.testing import check_connector
 from journeymining.testing.connectors import _rows, expected_text, sample_rows
@@ -187,13 +187,77 @@ def test_a_broken_field_is_counted_and_never_a_wrong_event(folder, stream, field
         assert not unexplained
 
 
+WRONG_ZONE = {
+    # A clock on a wall where an offset must be said; an offset where the text is declared local or UTC; another unit.
+    ("iso", "text"): "2011-05-06T07:08:09",
+    ("iso", "UTC"): "2011-05-06T07:08:09+05:30",
+    ("iso", "source"): "2011-05-06T07:08:09+05:30",
+    ("pattern", "UTC"): "2011-05-06T07:08:09+05:30",
+    ("pattern", "source"): "2011-05-06T07:08:09+05:30",
+    ("clf", "text"): "06/May/2011:07:08:09",
+    ("epoch", "s"): "1304665689000",
+    ("epoch", "ms"): "1304665689",
+    ("epoch", "us"): "1304665689000",
+}
+MEANT = "2011-05-06T01:38:09+00:00"
+"""What 07:08:09 with an offset of +05:30 is."""
+
+
+def times_of(stream):
+    """Return the fields that times of a stream are read from, each with a text in a wrong zone or unit."""
+    survey = [stream.survey.sent_at, stream.survey.answered_at] if stream.survey else []
+    rules = [stream.time, *(event.time for event in stream.events), *survey]
+    return {
+        rule.field[0]: WRONG_ZONE[rule.form, rule.unit if rule.form == "epoch" else rule.zone]
+        for rule in rules
+        if rule and not rule.join and rule.field[0] in stream.names
+    }
+
+
+def wrong_zones():
+    for folder in FOLDERS:
+        connector = read_connector(folder / SPEC)
+        config = SourceConfig.model_validate({"connector": str(folder), **connector.sample.model_dump()})
+        connector = adapt(connector, config, SpecError)
+        for name, stream in connector.streams.items():
+            # Times in Parquet have a type: they are no texts that could be wrong.
+            for field, text in times_of(stream).items() if stream.format.type != "parquet" else ():
+                yield pytest.param(folder, name, field, text, id=f"{folder.name}-{name}-{field}")
+
+
+def test_every_connector_has_a_time_in_a_wrong_zone():
+    # The two whose dates and times stand in two fields have tests of their own, see test_traps_web.py.
+    tried = {case.values[0].name for case in wrong_zones()}
+
+    assert {folder.name for folder in FOLDERS} - tried == {"iis_w3c", "cloudfront"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("folder", "stream", "field", "text"), list(wrong_zones()))
+def test_a_time_in_a_wrong_zone_is_rejected_or_the_right_moment(folder, stream, field, text, tmp_path, monkeypatch):
+    shutil.copytree(folder / "sample", tmp_path / "sample")
+    connector = read_connector(folder / SPEC)
+    assert break_field(connector, tmp_path, stream, field, f"text: {text}")
+    streams = {name: connector.streams[name] for name in connector.streams if name in touched_by(connector, stream)}
+    monkeypatch.setattr(pull, "read_connector", lambda path: connector.model_copy(update={"streams": streams}))
+
+    found, quality = sample(folder, tmp_path)
+
+    counts = quality["sources"]["sample"]["streams"][stream]
+    moments = {row[name] for row in found for name in ("timestamp", "sent_at", "answered_at")}
+    assert {moment for moment in moments if moment[:4] in {"2011", "1970"}} <= {MEANT}
+    assert MEANT in moments or any(reason.startswith("time: ") for reason in counts["rejected"]) or not counts["events"]
+
+
 @cache
 def right_rows(folder):
     return sample(folder, folder)[0]
 
 
 def broken(place, how):
-    """Return garbage or nothing, by turns."""
+    """Return garbage or nothing, by turns, or the text that is asked for."""
+    if how.startswith("text: "):
+        return how.removeprefix("text: ")
     return GARBAGE if how == "mixed" and place % 2 == 0 else ""
 
 
