@@ -262,7 +262,8 @@ def read_access_log(found):
         cookie = pairs.get("uid") if "=" in (cookie or "") else (cookie or "-").replace("-", "")
         columns = {"channel": "web", "topic": f"{parts[0]} {path_of(parts[1])}", "initiator": "customer"}
         columns |= {"activity": "page_view", "status": "failed" if status >= "400" else "ok"}
-        columns |= dict(zip(("device_class", "browser", "operating_system"), AGENTS.get(agent, [None] * 3), strict=True))
+        device_class, browser, operating_system = AGENTS.get(agent, [None] * 3)
+        columns |= {"device_class": device_class, "browser": browser, "operating_system": operating_system}
         found.event("requests", time, ids=[("email", email(user)), ("cookie", cookie)], **columns)
 
 
