@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
+    import pyarrow as pa
 
+    from journeymining.discovery.comparison import Comparison
     from journeymining.discovery.process_models import Miner
     from journeymining.discovery.results import Discovery
 
@@ -102,16 +104,13 @@ def command(
     """
     import pandas as pd
 
-    from journeymining.discovery.comparison import write_comparison
-    from journeymining.discovery.results import describe_model, discover, write
+    from journeymining.discovery.results import discover
     from journeymining.durations import parse_duration
     from journeymining.engines.engine import engine_of
     from journeymining.eventlog.anonymity import k_anonymous
-    from journeymining.eventlog.report import reading_report
-    from journeymining.jobs.account import write_account
     from journeymining.jobs.comparing import compare_filters
     from journeymining.journeys.phases import parse_phases
-    from journeymining.writing import refuse_occupied, whole_folder
+    from journeymining.writing import refuse_occupied
 
     if out is not None:
         refuse_occupied(out, force=force)
@@ -137,35 +136,69 @@ def command(
             first, second = ([part.strip() for part in text.split(" ; ")] for text in compare)
             compared = compare_filters(prepared, shown, first, second, phases=order)
     if out is not None:
-        with whole_folder(out, force=force) as folder:
-            missing = write(discovery, folder)
-            if compared is not None:
-                write_comparison(compared, folder, "comparison")
-            model = describe_model(discovery.model)
-            write_account(
-                folder,
-                "discover",
-                table,
-                log,
-                engine=engine,
-                settings={
-                    "k": k,
-                    "process_model": model,
-                    "miner": miner,
-                    "noise": noise,
-                    "prepared_log": digest,
-                    "files_left_out": missing,
-                    "collapse": collapse,
-                    "compare": compare,
-                },
-                seed=seed,
-                counts={name: value for name, value in discovery.coverage.items() if isinstance(value, int)},
-                quality={
-                    "coverage": discovery.coverage,
-                    "process_model": model,
-                    "anonymity": reading_report(shown).get("anonymity"),
-                },
-            )
+        settings = {
+            "k": k,
+            "miner": miner,
+            "noise": noise,
+            "prepared_log": digest,
+            "collapse": collapse,
+            "compare": compare,
+        }
+        read = _Read(table, shown, log)
+        _write(out, discovery, compared, read, settings, engine=engine, seed=seed, force=force)
+    _show(discovery, compared, format, top)
+
+
+class _Read(NamedTuple):
+    """The log as it was read, what of it is shown, and the options it was read with."""
+
+    table: pa.Table
+    shown: pa.Table
+    options: dict[str, Any]
+
+
+def _write(
+    out: Path,
+    discovery: Discovery,
+    compared: Comparison | None,
+    read: _Read,
+    settings: dict[str, Any],
+    *,
+    engine: str,
+    seed: int,
+    force: bool,
+) -> None:
+    """Write all tables, the process models and the account of what made them."""
+    from journeymining.discovery.comparison import write_comparison
+    from journeymining.discovery.results import describe_model, write
+    from journeymining.eventlog.report import reading_report
+    from journeymining.jobs.account import write_account
+    from journeymining.writing import whole_folder
+
+    model = describe_model(discovery.model)
+    with whole_folder(out, force=force) as folder:
+        missing = write(discovery, folder)
+        if compared is not None:
+            write_comparison(compared, folder, "comparison")
+        write_account(
+            folder,
+            "discover",
+            read.table,
+            read.options,
+            engine=engine,
+            settings={**settings, "process_model": model, "files_left_out": missing},
+            seed=seed,
+            counts={name: value for name, value in discovery.coverage.items() if isinstance(value, int)},
+            quality={
+                "coverage": discovery.coverage,
+                "process_model": model,
+                "anonymity": reading_report(read.shown).get("anonymity"),
+            },
+        )
+
+
+def _show(discovery: Discovery, compared: Comparison | None, format: str, top: int) -> None:
+    """Put on stdout what differs between two groups, or else the summary and the most frequent paths."""
     if compared is not None:
         if format == "table":
             click.echo(compared.summary["sentence"])
