@@ -41,7 +41,7 @@ TABLES = {
     "rejected": REJECTED_COLUMNS,
 }
 
-MEMORY = "600MB"
+MEMORY = "400MB"
 
 
 @dataclass
@@ -107,7 +107,7 @@ def ingest_source(
         What paths of the source are relative to.
     document : Document, optional
         The job, so that errors name its line.
-    memory : str, default "600MB"
+    memory : str, default "400MB"
         What DuckDB may use; more goes to disk.
     threads : int, optional
         Threads of DuckDB; all by default.
