@@ -61,6 +61,16 @@ def steps_without_each(paths: Collection[Path], steps: Steps) -> Iterator[tuple[
     """Yield every activity in alphabetical order with the steps, starts and ends of the paths without it.
 
     One pass over the paths is enough for all: without an activity those around it follow each other.
+
+    Examples
+    --------
+    >>> from journeymining.discovery.process_models import count_steps
+    >>> paths = Counter({("order", "pay", "ship"): 2})
+    >>> for activity, graph, starts, ends in steps_without_each(paths, count_steps(paths)):
+    ...     activity, graph, starts, ends
+    ('order', {('pay', 'ship')}, {'pay'}, {'ship'})
+    ('pay', {('order', 'ship')}, {'order'}, {'ship'})
+    ('ship', {('order', 'pay')}, {'order'}, {'pay'})
     """
     around: dict[str, set[tuple[str | None, str | None]]] = defaultdict(set)
     triples: set[tuple[str | None, str, str | None]] = set()
@@ -78,7 +88,13 @@ def steps_without_each(paths: Collection[Path], steps: Steps) -> Iterator[tuple[
 
 
 def project_paths(paths: Mapping[Path, int], group: Collection[str]) -> Counter[Path]:
-    """Return the paths with only the activities of a group, and how many journeys take them."""
+    """Return the paths with only the activities of a group, and how many journeys take them.
+
+    Examples
+    --------
+    >>> project_paths({("order", "call", "pay"): 2, ("order", "pay"): 3}, {"order", "pay"})
+    Counter({('order', 'pay'): 5})
+    """
     found: Counter[Path] = Counter()
     for path, journeys in paths.items():
         found[tuple([name for name in path if name in group])] += journeys

@@ -102,7 +102,14 @@ class SortedValues:
         return cls(keys, starts, value)
 
     def medians(self) -> NDArray[np.float64]:
-        """Return the median of every key, in the middle between two values where their number is even."""
+        """Return the median of every key, in the middle between two values where their number is even.
+
+        Examples
+        --------
+        >>> values = pl.DataFrame({"key": [7, 7, 9], "value": [1, 4, 3]})
+        >>> SortedValues.of(values).keys.tolist(), SortedValues.of(values).medians().tolist()
+        ([7, 9], [2.5, 3.0])
+        """
         first, end = self.starts[:-1], self.starts[1:]
         low, high = self.values[(first + end - 1) // 2], self.values[(first + end) // 2]
         found: NDArray[np.float64] = low + (high - low) / 2
