@@ -77,7 +77,12 @@ def combined_log(block: bytes, differ: frozenset[str] = frozenset()) -> Split | 
     block = block if block.endswith(b"\n") else block + b"\n"
     plain, places = _without_escapes(block)
     names = list(_COMBINED)[: 11 if plain[: plain.find(b"\n")].count(b'"') == 8 else 10]
-    found = _as_table(plain, {name: pa.string() if name in differ else CODED for name in names})
+    types = {name: pa.string() if name in differ else CODED for name in names}
+    found = _as_table(plain, types)
+    if found is None:
+        # Mostly a line that was cut: a quotation mark that is not closed hides the end of its line.
+        plain, places = _with_closed_quotes(plain, places)
+        found = _as_table(plain, types)
     if found is None:
         return None
     table, rows = found
@@ -89,7 +94,7 @@ def combined_log(block: bytes, differ: frozenset[str] = frozenset()) -> Split | 
     fields["time"] = _time(fields.pop("clock"), fields.pop("zone"))
     if "cookie" not in fields:
         fields["cookie"] = pa.nulls(len(fields["time"]), pa.string() if "cookie" in differ else CODED)
-    return Split({name: fields[name] for name in COMBINED}, places[rows[good]] if len(places) else rows[good])
+    return Split({name: fields[name] for name in COMBINED}, places[rows[good]])
 
 
 def _without_escapes(block: bytes) -> tuple[bytes, NDArray[np.int64]]:
@@ -99,7 +104,7 @@ def _without_escapes(block: bytes) -> tuple[bytes, NDArray[np.int64]]:
     """
     at = block.find(b"\\")
     if at < 0:
-        return block, np.zeros(0, np.int64)
+        return block, np.arange(block.count(b"\n"))
     kept, left, first, begun = [], [], 0, 0
     while at >= 0:
         start, end = block.rfind(b"\n", 0, at) + 1, block.find(b"\n", at) + 1
@@ -112,6 +117,12 @@ def _without_escapes(block: bytes) -> tuple[bytes, NDArray[np.int64]]:
     lines = np.ones(first + block.count(b"\n", begun), bool)
     lines[left] = False
     return b"".join(kept), np.flatnonzero(lines)
+
+
+def _with_closed_quotes(block: bytes, places: NDArray[np.int64]) -> tuple[bytes, NDArray[np.int64]]:
+    lines = [line + b"\n" for line in block.split(b"\n")[:-1]]
+    closed = [line.count(b'"') % 2 == 0 for line in lines]
+    return b"".join(line for line, fine in zip(lines, closed, strict=True) if fine), places[closed]
 
 
 def _as_table(block: bytes, types: dict[str, pa.DataType]) -> tuple[pa.Table, NDArray[np.int64]] | None:

@@ -79,14 +79,18 @@ def test_usual_lines_are_taken_and_others_left_to_the_pattern(cookie):
     assert set(taken(usual, [other, *left, usual])) == {other, usual}
 
 
-def test_a_block_is_left_to_the_pattern_if_it_does_not_begin_as_usual_or_a_quotation_mark_ends_nothing():
+def test_a_block_that_does_not_begin_as_usual_is_left_to_the_pattern():
     split = partial(SHORTCUTS[STREAM.format.shortcut].split, differ=frozenset())
 
     assert split(f"{USUAL}\n{USUAL}\n".encode()) is not None
     for block in (f"nonsense\n{USUAL}", f"{USUAL}\rx\n", f"{USUAL}\0\n", ""):
         assert split(block.encode()) is None
-    cut = f'{USUAL}\n192.0.2.1 - - [x y] "GET\n{USUAL}'
-    assert split(cut.encode()) is None or set(split(cut.encode()).places) <= {0, 2}
+
+
+def test_a_line_that_was_cut_does_not_keep_the_others_from_being_split():
+    cut = '192.0.2.1 - - [x y] "GET'
+
+    assert set(taken(USUAL, [cut, USUAL + " ", USUAL.replace("GET", "PUT"), cut])) == {USUAL.replace("GET", "PUT")}
 
 
 @pytest.mark.parametrize("seed", range(5))
