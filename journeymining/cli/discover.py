@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from journeymining.cli.open_journeys import OpenJourneys, open_journeys, open_option
 from journeymining.cli.options import (
     emit,
     engine_options,
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the personas.")
 @click.option("--top", type=click.IntRange(1), default=10, show_default=True, help="How many variants are shown.")
 @click.option("--k", type=click.IntRange(min=2), help="For others' eyes: paths of fewer than K customers are grouped.")
+@open_option
 @engine_options
 @memory_option
 @format_option
@@ -87,6 +89,7 @@ def command(
     seed: int,
     top: int,
     k: int | None,
+    open_file: str | None,
     engine: str,
     spark_master: str | None,
     memory_limit: str | None,
@@ -117,7 +120,8 @@ def command(
     runs_on = engine_of(engine, spark_master=spark_master)
     table = read_log(**log)
     shown = table if k is None else k_anonymous(table, k)
-    with prepare_shown(shown, engine=runs_on, memory_limit=memory_limit) as prepared:
+    going_on = _open_journeys(log["log"], table, open_file, k)
+    with prepare_shown(shown, journeys=going_on.marks, engine=runs_on, memory_limit=memory_limit) as prepared:
         digest = str(prepared.manifest["digest"])
         order = list(parse_phases(log["phases"])) or None
         discovery = discover(
@@ -144,9 +148,20 @@ def command(
             "collapse": collapse,
             "compare": compare,
         }
-        read = _Read(table, shown, log)
+        read = _Read(table, shown, log, going_on.inputs())
         _write(out, discovery, compared, read, settings, engine=engine, seed=seed, force=force)
     _show(discovery, compared, format, top)
+    click.echo(going_on.said, err=True)
+
+
+def _open_journeys(log: str, table: pa.Table, file: str | None, k: int | None) -> OpenJourneys:
+    from journeymining.exceptions import UsageError
+
+    if k is None:
+        return open_journeys(log, table, file)
+    if file is not None:
+        raise UsageError("--k hides which journey is which: --open-journeys cannot say which of them go on.")
+    return OpenJourneys(said="With --k no journey is known as open: all of them count as ended.")
 
 
 class _Read(NamedTuple):
@@ -155,6 +170,7 @@ class _Read(NamedTuple):
     table: pa.Table
     shown: pa.Table
     options: dict[str, Any]
+    inputs: dict[str, Path]
 
 
 def _write(
@@ -194,6 +210,7 @@ def _write(
                 "process_model": model,
                 "anonymity": reading_report(read.shown).get("anonymity"),
             },
+            inputs=read.inputs,
         )
 
 

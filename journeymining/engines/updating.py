@@ -34,7 +34,7 @@ def update(
     journeys: pa.Table,
     memory_limit: str | None = None,
     threads: int | None = None,
-) -> PreparedLog:
+) -> tuple[PreparedLog, int]:
     """Prepare an event log from an earlier state of it and the journeys that have changed since.
 
     Parameters
@@ -54,19 +54,26 @@ def update(
 
     Returns
     -------
-    PreparedLog
+    log : PreparedLog
         Equal to what `prepare` makes of ``events``, row for row and code for code. Buckets whose journeys and codes are
         as before are copied; the others are written from their earlier rows and those read anew. A log that has grown
         into another number of buckets, or of which more than half has changed, is prepared as a whole.
+    again : int
+        Journeys that were read anew; all of them where the log was prepared as a whole.
     """
+
+    def whole() -> tuple[PreparedLog, int]:
+        log = prepare(events, directory, journeys=journeys, memory_limit=memory_limit, threads=threads, force=True)
+        return log, log.journey_count
+
     gone = frozenset(changed)
     if 2 * len(gone) > previous.journey_count:
-        return prepare(events, directory, journeys=journeys, memory_limit=memory_limit, threads=threads, force=True)
+        return whole()
     fresh = _fresh_rows(events, changed)
     kept = previous.run(lambda bucket: _kept(bucket, gone), list, columns=["journey", *CODED])
     count = fresh.height + sum(events for events, _ in kept)
     if not count or suitable_buckets(count) != len(kept):
-        return prepare(events, directory, journeys=journeys, memory_limit=memory_limit, threads=threads, force=True)
+        return whole()
     dictionaries = _dictionaries(previous.dictionaries, [codes for _, codes in kept], fresh)
     rows = code_columns(fresh, dictionaries)
     number = pl.Series(buckets_of(rows["journey_id"], len(kept)))
@@ -90,7 +97,7 @@ def update(
         with ThreadPoolExecutor(threads) as pool:
             contents = list(pool.map(renew, range(len(kept))))
         write_manifest(folder, dictionaries, contents)
-    return PreparedLog.open(directory, threads=threads)
+    return PreparedLog.open(directory, threads=threads), len(gone)
 
 
 def _fresh_rows(events: Path, changed: Sequence[str]) -> pl.DataFrame:

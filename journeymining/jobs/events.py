@@ -262,12 +262,13 @@ def prepare_log(builder: Builder) -> PreparedLog:
         marks = pq.read_table(store.path("journeys.parquet"))
         events, folder, limit = store.path("events.parquet"), store.path("prepared"), builder.memory_limit
         cut = LastCut(store.folder / "cut", events, store.path("journeys.parquet")).state()
-        previous, changed = None if builder.full_refresh else _previous_log(builder, cut), None
+        previous = None if builder.full_refresh else _previous_log(builder, cut)
         if previous is None:
             log = prepare(events, folder, memory_limit=limit, journeys=marks, engine=builder.engine, force=True)
+            again = log.journey_count
         else:
             changed = pq.read_table(store.path("cut") / CHANGED)["journey_id"].to_pylist()
-            log = update(previous, events, changed, folder, journeys=marks, memory_limit=limit)
+            log, again = update(previous, events, changed, folder, journeys=marks, memory_limit=limit)
         return {
             "rows_in": log.event_count,
             "rows_out": log.event_count,
@@ -276,7 +277,7 @@ def prepare_log(builder: Builder) -> PreparedLog:
             "ordered_by_event_id": log.manifest["ordered_by_event_id"],
             "version": cut.get("version"),
             "digest": log.manifest["digest"],
-            "again": {"journeys": log.journey_count if changed is None else len(changed), "of": log.journey_count},
+            "again": {"journeys": again, "of": log.journey_count},
         }
 
     builder.step("prepare", "Preparing the log", {}, PREPARED, do)

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from journeymining.cli.conform import command as conform
+from journeymining.cli.discover import command as discover
 from journeymining.cli.open_journeys import open_journeys
 from journeymining.cli.options import read_log
 from journeymining.cli.outcomes import command as outcomes
@@ -95,6 +96,21 @@ def test_marks_that_cannot_be_read_are_refused(content, message, log, tmp_path):
 
     with pytest.raises(InputError, match=message):
         open_journeys(str(log), read_log(str(log)), str(tmp_path / "mine.csv"))
+
+
+def test_discovery_takes_the_marks_too_unless_nobody_is_to_be_told_apart(log, tmp_path):
+    marks(tmp_path / "journeys.parquet", a=False, b=False, d=True)
+
+    told = CliRunner().invoke(discover, [str(log), "--out", str(tmp_path / "out")], catch_exceptions=False)
+    hidden = CliRunner().invoke(discover, [str(log), "--k", "2"], catch_exceptions=False)
+
+    assert "1 of 3 journeys are open" in told.stderr
+    assert pd.read_parquet(tmp_path / "out/journeys.parquet").set_index("journey_id")["open"].to_dict() == {
+        "a": False, "b": False, "d": True,
+    }  # fmt: skip
+    assert "With --k no journey is known as open" in hidden.stderr
+    with pytest.raises(UsageError, match="--open-journeys cannot say"):
+        CliRunner().invoke(discover, [str(log), "--k", "2", "--open-journeys", "m.csv"], catch_exceptions=False)
 
 
 def test_two_ways_to_say_it_are_refused(log, tmp_path):

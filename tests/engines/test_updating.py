@@ -89,8 +89,9 @@ def test_an_update_is_what_preparing_everything_gives(seed, event_log, tmp_path)
         now[f"j{new}"] = journey(draw, new)
         marks = written(event_log, now, tmp_path / "events.parquet")
 
-        kept = update(kept, tmp_path / "events.parquet", [*changed, f"j{new}"], tmp_path / "kept", journeys=marks)
+        kept, again = update(kept, tmp_path / "events.parquet", [*changed, f"j{new}"], tmp_path / "kept", journeys=marks)
 
+        assert again == 6
         assert_equal(kept, prepare(tmp_path / "events.parquet", tmp_path / f"fresh{day}", journeys=marks))
 
 
@@ -102,7 +103,7 @@ def test_only_buckets_of_changed_journeys_are_written_again(event_log, tmp_path)
     now["j007"] = [dict(event, seconds=99) for event in now["j007"]]
     written(event_log, now, tmp_path / "events.parquet")
 
-    after = update(before, tmp_path / "events.parquet", ["j007"], tmp_path / "after", journeys=marks)
+    after, _ = update(before, tmp_path / "events.parquet", ["j007"], tmp_path / "after", journeys=marks)
 
     place = partition.bucket_of("j007", before.manifest["buckets"])
     digests = zip(before.manifest["contents"], after.manifest["contents"], strict=True)
@@ -121,7 +122,7 @@ def test_names_that_nobody_has_any_more_leave_the_dictionaries(event_log, tmp_pa
     now["j0"][0]["activity"] = "a"
     written(event_log, now, tmp_path / "events.parquet")
 
-    after = update(before, tmp_path / "events.parquet", ["j0"], tmp_path / "after", journeys=marks)
+    after, _ = update(before, tmp_path / "events.parquet", ["j0"], tmp_path / "after", journeys=marks)
 
     assert (before.activities, after.activities) == (["b", "z"], ["a", "b"])
     assert_equal(after, prepare(tmp_path / "events.parquet", tmp_path / "fresh", journeys=marks))
@@ -134,7 +135,7 @@ def test_journeys_that_are_not_named_are_not_read_again(event_log, tmp_path):
     now["j3"][0]["activity"] = now["j4"][0]["activity"] = "b"
     written(event_log, now, tmp_path / "events.parquet")
 
-    after = update(before, tmp_path / "events.parquet", ["j3"], tmp_path / "after", journeys=marks)
+    after, _ = update(before, tmp_path / "events.parquet", ["j3"], tmp_path / "after", journeys=marks)
 
     assert after.run(lambda bucket: (bucket.events["activity"] == 1).sum(), sum) == 1
 
@@ -149,7 +150,8 @@ def test_a_log_that_grew_into_more_buckets_is_prepared_as_a_whole(event_log, tmp
     now |= new
     marks = written(event_log, now, tmp_path / "events.parquet")
 
-    after = update(before, tmp_path / "events.parquet", sorted(new), tmp_path / "kept", journeys=marks)
+    after, again = update(before, tmp_path / "events.parquet", sorted(new), tmp_path / "kept", journeys=marks)
 
     assert after.manifest["buckets"] > buckets
+    assert again == after.journey_count
     assert_equal(after, prepare(tmp_path / "events.parquet", tmp_path / "fresh", journeys=marks))
