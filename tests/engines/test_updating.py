@@ -89,7 +89,9 @@ def test_an_update_is_what_preparing_everything_gives(seed, event_log, tmp_path)
         now[f"j{new}"] = journey(draw, new)
         marks = written(event_log, now, tmp_path / "events.parquet")
 
-        kept, again = update(kept, tmp_path / "events.parquet", [*changed, f"j{new}"], tmp_path / "kept", journeys=marks)
+        kept, again = update(
+            kept, tmp_path / "events.parquet", [*changed, f"j{new}"], tmp_path / "kept", journeys=marks
+        )
 
         assert again == 6
         assert_equal(kept, prepare(tmp_path / "events.parquet", tmp_path / f"fresh{day}", journeys=marks))
