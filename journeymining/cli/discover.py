@@ -16,6 +16,7 @@ from journeymining.cli.options import (
     log_options,
     out_option,
     read_log,
+    read_unless_written,
 )
 from journeymining.cli.preparing import memory_option, prepare_shown
 
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
-    import pyarrow as pa
 
     from journeymining.discovery.comparison import Comparison
     from journeymining.discovery.process_models import Miner
     from journeymining.discovery.results import Discovery
+    from journeymining.eventlog.written import AnyLog
 
 
 @click.command()
@@ -110,7 +111,7 @@ def command(
     from journeymining.discovery.results import discover
     from journeymining.durations import parse_duration
     from journeymining.engines.engine import engine_of
-    from journeymining.eventlog.anonymity import k_anonymous
+    from journeymining.eventlog.written import WrittenLog
     from journeymining.jobs.comparing import compare_filters
     from journeymining.journeys.phases import parse_phases
     from journeymining.writing import refuse_occupied
@@ -118,8 +119,7 @@ def command(
     if out is not None:
         refuse_occupied(out, force=force)
     runs_on = engine_of(engine, spark_master=spark_master)
-    table = read_log(**log)
-    shown = table if k is None else k_anonymous(table, k)
+    table, shown = _read(log, k, whole=compare is not None)
     going_on = _open_journeys(log["log"], table, open_file, k)
     with prepare_shown(shown, journeys=going_on.marks, engine=runs_on, memory_limit=memory_limit) as prepared:
         digest = str(prepared.manifest["digest"])
@@ -138,6 +138,7 @@ def command(
         compared = None
         if compare is not None:
             first, second = ([part.strip() for part in text.split(" ; ")] for text in compare)
+            assert not isinstance(shown, WrittenLog)  # filters read its rows
             compared = compare_filters(prepared, shown, first, second, phases=order)
     if out is not None:
         settings = {
@@ -154,7 +155,18 @@ def command(
     click.echo(going_on.said, err=True)
 
 
-def _open_journeys(log: str, table: pa.Table, file: str | None, k: int | None) -> OpenJourneys:
+def _read(log: dict[str, Any], k: int | None, *, whole: bool) -> tuple[AnyLog, AnyLog]:
+    """Return the log, and what of it is shown; in its files where they hold an event log and nobody needs its rows."""
+    from journeymining.eventlog.anonymity import k_anonymous
+
+    if k is None and not whole:
+        table = read_unless_written(**log)
+        return table, table
+    rows = read_log(**log)
+    return rows, rows if k is None else k_anonymous(rows, k)
+
+
+def _open_journeys(log: str, table: AnyLog, file: str | None, k: int | None) -> OpenJourneys:
     from journeymining.exceptions import UsageError
 
     if k is None:
@@ -167,8 +179,8 @@ def _open_journeys(log: str, table: pa.Table, file: str | None, k: int | None) -
 class _Read(NamedTuple):
     """The log as it was read, what of it is shown, and the options it was read with."""
 
-    table: pa.Table
-    shown: pa.Table
+    table: AnyLog
+    shown: AnyLog
     options: dict[str, Any]
     inputs: dict[str, Path]
 
@@ -187,7 +199,7 @@ def _write(
     """Write all tables, the process models and the account of what made them."""
     from journeymining.discovery.comparison import write_comparison
     from journeymining.discovery.results import describe_model, write
-    from journeymining.eventlog.report import reading_report
+    from journeymining.eventlog.written import report_of
     from journeymining.jobs.account import write_account
     from journeymining.writing import whole_folder
 
@@ -208,7 +220,7 @@ def _write(
             quality={
                 "coverage": discovery.coverage,
                 "process_model": model,
-                "anonymity": reading_report(read.shown).get("anonymity"),
+                "anonymity": report_of(read.shown).get("anonymity"),
             },
             inputs=read.inputs,
         )

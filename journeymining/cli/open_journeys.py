@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
+    from journeymining.eventlog.written import AnyLog
+
 BESIDE = "journeys.parquet"
 
 open_option = click.option(
@@ -35,15 +37,15 @@ class OpenJourneys:
         return {} if self.file is None else {"open_journeys": self.file}
 
 
-def open_journeys(log: str, table: pa.Table, file: str | None, *, after: str | None = None) -> OpenJourneys:
+def open_journeys(log: str, table: AnyLog, file: str | None, *, after: str | None = None) -> OpenJourneys:
     """Find out which journeys of a log are open.
 
     Parameters
     ----------
     log : str
         What the command was given as LOG.
-    table : Table, one row per event
-        The log as it was read.
+    table : Table or WrittenLog, one row per event
+        The log as it was read, or as it stands in its files.
     file : str, optional
         One row per journey: ``journey_id``, ``open`` (true, false, or null: not known) and optionally
         ``left_truncated``. Without it, ``journeys.parquet`` in the folder of LOG, as a run leaves it.
@@ -57,19 +59,17 @@ def open_journeys(log: str, table: pa.Table, file: str | None, *, after: str | N
     InputError
         If the file is not there, lacks a column, says neither true nor false, or knows no journey of the log.
     """
-    import polars as pl
-
     from journeymining.exceptions import InputError, UsageError
 
     if after is not None:
         if file is not None:
             raise UsageError("--open-after and --open-journeys both say which journeys are open: give one of them.")
-        marks = _near_the_end(table, after)
+        marks = _near_the_end(_columns(table, "journey_id", "timestamp"), after)
         return OpenJourneys(marks.to_arrow(), None, _sum(marks, f"seen within {after} of the log's end"))
     place = Path(file) if file is not None else _beside(log)
     if place is None:
         return OpenJourneys()
-    known = pl.Series("journey_id", table.column("journey_id")).unique().to_frame()
+    known = _columns(table, "journey_id").unique().collect()
     marks = known.join(_read(place), on="journey_id", how="left", maintain_order="left")
     if file is not None and marks["open"].null_count() == marks.height:
         raise InputError(f"{place}: says of no journey of the log whether it is open.")
@@ -117,13 +117,22 @@ def _read(path: Path) -> pl.DataFrame:
     return frame
 
 
-def _near_the_end(table: pa.Table, after: str) -> pl.DataFrame:
+def _columns(table: AnyLog, *names: str) -> pl.LazyFrame:
+    import polars as pl
+
+    from journeymining.eventlog.written import WrittenLog
+
+    if isinstance(table, WrittenLog):
+        return pl.scan_parquet(list(table.files), hive_partitioning=False).select(names)
+    return pl.LazyFrame(pl.from_arrow(table.select(list(names))))
+
+
+def _near_the_end(events: pl.LazyFrame, after: str) -> pl.DataFrame:
     import polars as pl
 
     from journeymining.durations import parse_duration
 
-    events = pl.DataFrame(table.select(["journey_id", "timestamp"]))
-    ends = events.group_by("journey_id", maintain_order=True).agg(pl.col("timestamp").max())
+    ends = events.group_by("journey_id").agg(pl.col("timestamp").max()).collect()
     near = (ends["timestamp"].max() - pl.col("timestamp")) < parse_duration(after)
     return ends.select("journey_id", near.alias("open"))
 

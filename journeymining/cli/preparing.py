@@ -10,9 +10,8 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import pyarrow as pa
-
     from journeymining.engines.prepared_log import PreparedLog
+    from journeymining.eventlog.written import AnyLog
 
 memory_option = click.option(
     "--memory-limit",
@@ -21,12 +20,13 @@ memory_option = click.option(
 )
 
 
-def prepare_shown(log: pa.Table, **settings: Any) -> PreparedLog:
+def prepare_shown(log: AnyLog, **settings: Any) -> PreparedLog:
     """Prepare a log as `journeymining.engines.prepared_log.prepare` does, and show how far it is."""
     from journeymining.engines.prepared_log import prepare
+    from journeymining.eventlog.written import WrittenLog
 
     with bar_on_stderr() as tell:
-        return prepare(log, tell=tell, **settings)
+        return prepare(list(log.files) if isinstance(log, WrittenLog) else log, tell=tell, **settings)
 
 
 @contextmanager

@@ -136,19 +136,32 @@ def _read_raw(
 
 def _read_parquet(path: Path) -> tuple[pa.Table, dict[str, Any]]:
     """Read one file, or all files of a folder as one table; columns that a file lacks are null there."""
-    files = [path]
-    if path.is_dir():
-        whole = path / "events.parquet"
-        files = [whole] if whole.is_file() else sorted(path.rglob("*.parquet"))
-        files = [file for file in files if not file.name.startswith((".", "_"))]
-        if not files:
-            raise InputError(f"{path}: the folder holds no Parquet files. Found: {_content(path)}.")
+    files = parquet_files(path)
     try:
         tables = [pyarrow.parquet.read_table(file, partitioning=None) for file in files]
         table = pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as error:
         raise InputError(f"{path}: this is no Parquet, or its files do not have the same columns.") from error
     return table.replace_schema_metadata(None), {"files": len(files)}
+
+
+def parquet_files(path: str | Path) -> list[Path]:
+    """Return the files of a log in Parquet: itself, or those of a folder (its ``events.parquet`` alone, if it has one).
+
+    Raises
+    ------
+    InputError
+        If a folder holds no Parquet files.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return [path]
+    whole = path / "events.parquet"
+    files = [whole] if whole.is_file() else sorted(path.rglob("*.parquet"))
+    files = [file for file in files if not file.name.startswith((".", "_"))]
+    if not files:
+        raise InputError(f"{path}: the folder holds no Parquet files. Found: {_content(path)}.")
+    return files
 
 
 def _content(folder: Path) -> str:

@@ -5,19 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from journeymining.eventlog.report import reading_report
 from journeymining.jobs.manifest import Manifest, Step, describe_inputs, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import pyarrow as pa
+    from journeymining.eventlog.written import AnyLog
 
 
 def write_account(
     folder: Path,
     command: str,
-    table: pa.Table,
+    table: AnyLog,
     log: Mapping[str, Any],
     *,
     settings: Mapping[str, Any] | None = None,
@@ -35,8 +34,8 @@ def write_account(
         Folder of the results.
     command : str
         Name of the command.
-    table : pa.Table
-        The log as it was read, with its reading report.
+    table : pa.Table or WrittenLog
+        The log as it was read, with its reading report, or as it stands in its files.
     log : mapping
         The options of the log as the command got them; ``log`` is its path, ``-`` for stdin.
     settings, counts, quality : mappings
@@ -47,7 +46,9 @@ def write_account(
     engine : str
         Where the analysis ran.
     """
-    reading = reading_report(table)
+    from journeymining.eventlog.written import WrittenLog, report_of
+
+    reading, rows = report_of(table), table.events if isinstance(table, WrittenLog) else table.num_rows
     left_out = {reason: int(found["rows"]) for reason, found in reading.get("left_out", {}).items()}
     paired = int((reading.get("lifecycle") or {}).get("paired", 0))
     if paired:
@@ -68,7 +69,7 @@ def write_account(
             base=Path.cwd(),
         ),
         counts=dict(counts or {}),
-        steps=[Step("read", reading.get("rows_in"), table.num_rows, left_out)],
+        steps=[Step("read", reading.get("rows_in"), rows, left_out)],
     )
     manifest.write(folder)
     write_json(folder / "quality.json", {"read": reading, **(quality or {})})

@@ -8,10 +8,12 @@ import io
 import json
 
 import pandas as pd
+import pyarrow.parquet
 import pytest
 from click.testing import CliRunner
 
 from journeymining.cli.discover import command
+from journeymining.eventlog.reading import read_event_log
 from journeymining.exceptions import UsageError
 
 LOG = """case_id,activity,timestamp,channel
@@ -137,3 +139,22 @@ def test_paths_of_fewer_than_k_customers_are_grouped(tmp_path):
     assert "order > pay" in answer.stdout
     everything = b"".join(path.read_bytes() for path in (tmp_path / "out").iterdir())
     assert b"secret" not in everything
+
+
+def test_a_log_in_files_is_shown_as_one_that_is_read(tmp_path):
+    rows = [(f"j{i % 7}", "abc"[i * 5 % 3], f"2026-03-{1 + i // 4:02}T10:00:00Z") for i in range(60)]
+    text = "journey_id,activity,timestamp\n" + "".join(",".join(row) + "\n" for row in rows)
+    (tmp_path / "log.csv").write_text(text)
+    pyarrow.parquet.write_table(read_event_log(tmp_path / "log.csv"), tmp_path / "log.parquet")
+
+    shown = {}
+    for name in ("log.csv", "log.parquet"):
+        result = CliRunner().invoke(command, [str(tmp_path / name), "--out", str(tmp_path / name[4:])])
+        assert result.exit_code == 0, result.exception
+        shown[name] = result.stdout
+
+    assert shown["log.csv"] == shown["log.parquet"]
+    manifests = [json.loads((tmp_path / kind / "manifest.json").read_text()) for kind in ("csv", "parquet")]
+    assert [one["steps"][0]["rows_out"] for one in manifests] == [60, 60]
+    assert manifests[0]["settings"]["prepared_log"] == manifests[1]["settings"]["prepared_log"]
+    assert json.loads((tmp_path / "parquet/quality.json").read_text())["read"]["parquet"] == {"files": 1}
