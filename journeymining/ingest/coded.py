@@ -180,9 +180,10 @@ def made(
 
     Examples
     --------
-    >>> import duckdb
+    >>> from journeymining.database import connect
     >>> column = Coded.of(pa.array(["a", "b", "a"]))
-    >>> found = made(duckdb.default_connection(), {"upper": 'upper("f:x")', "one": "1"}, {"f:x": column}, 3)
+    >>> with connect() as db:
+    ...     found = made(db, {"upper": 'upper("f:x")', "one": "1"}, {"f:x": column}, 3)
     >>> found["upper"].array().to_pylist(), found["one"].array().to_pylist()
     (['A', 'B', 'A'], [1, 1, 1])
     """

@@ -26,9 +26,10 @@ def row_hashes(db: duckdb.DuckDBPyConnection, columns: Mapping[str, Coded], rows
 
     Examples
     --------
-    >>> import duckdb
+    >>> from journeymining.database import connect
     >>> column = Coded.of(pa.array(["a", "b", "a"]))
-    >>> one, two, three = row_hashes(duckdb.default_connection(), {"letter": column}, 3).tolist()
+    >>> with connect() as db:
+    ...     one, two, three = row_hashes(db, {"letter": column}, 3).tolist()
     >>> one == three, one == two
     (True, False)
     """

@@ -53,7 +53,8 @@ class TouchpointRule(BaseModel):
     def _is_regular_expression(cls, topic: str | None) -> str | None:
         if topic is not None:
             try:
-                duckdb.execute("SELECT regexp_matches('', ?)", [topic])
+                with connect() as database:
+                    database.execute("SELECT regexp_matches('', ?)", [topic])
             except duckdb.Error as error:
                 reason = str(error).removeprefix("Invalid Input Error: ")
                 raise ValueError(f"topic {topic!r} is not a regular expression as RE2 reads them: {reason}") from None
