@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
     from journeymining.eventlog.written import AnyLog
 
-BESIDE = "journeys.parquet"
+EVENTS, BESIDE = "events.parquet", "journeys.parquet"
 
 open_option = click.option(
     "--open-journeys",
     "open_file",
     metavar="FILE",
-    help="CSV or Parquet with journey_id and open: which journeys go on. Default journeys.parquet beside LOG, if any.",
+    help="CSV or Parquet: journey_id, open; which journeys go on. Default: what a run left beside its events.parquet.",
 )
 
 
@@ -48,7 +48,8 @@ def open_journeys(log: str, table: AnyLog, file: str | None, *, after: str | Non
         The log as it was read, or as it stands in its files.
     file : str, optional
         One row per journey: ``journey_id``, ``open`` (true, false, or null: not known) and optionally
-        ``left_truncated``. Without it, ``journeys.parquet`` in the folder of LOG, as a run leaves it.
+        ``left_truncated``. Without it, ``journeys.parquet`` beside ``events.parquet``, as a run leaves both; a log of
+        another name may lie there by chance.
     after : duration, optional
         Journeys whose last event is this close to the log's end are open; instead of a file.
 
@@ -77,12 +78,12 @@ def open_journeys(log: str, table: AnyLog, file: str | None, *, after: str | Non
 
 
 def _beside(log: str) -> Path | None:
-    """Return the table of journeys in the folder of a log that is a file; None where it is not one of journeys."""
+    """Return the table of journeys that a run left beside its events; None where there is none, or it is no such."""
     import polars as pl
 
-    path = Path(log)
+    path = Path(log) / EVENTS if Path(log).is_dir() else Path(log)
     beside = path.parent / BESIDE
-    if log == "-" or not path.is_file() or path.name == BESIDE or not beside.is_file():
+    if path.name != EVENTS or not path.is_file() or not beside.is_file():
         return None
     return beside if {"journey_id", "open"} <= pl.scan_parquet(beside).collect_schema().keys() else None
 

@@ -63,6 +63,19 @@ def test_the_journeys_that_a_run_leaves_beside_its_events_are_used(log, tmp_path
     assert any(entry["path"].endswith("journeys.parquet") for entry in inputs)
 
 
+def test_the_folder_of_a_run_is_its_events(log, tmp_path):
+    marks(tmp_path / "journeys.parquet", a=False, b=False, d=True)
+
+    assert open_journeys(str(tmp_path), read_log(str(log)), None).file == tmp_path / "journeys.parquet"
+
+
+def test_a_log_of_another_name_lies_beside_a_run_by_chance(log, tmp_path):
+    marks(tmp_path / "journeys.parquet", a=False, b=False, d=True)
+    log.rename(tmp_path / "mine.parquet")
+
+    assert "No journey is marked" in found(tmp_path / "mine.parquet")[1]
+
+
 def test_a_table_of_something_else_beside_the_log_is_not_taken_for_marks(log, tmp_path):
     pd.DataFrame({"journey": ["d"], "length": [1]}).to_parquet(tmp_path / "journeys.parquet", index=False)
 

@@ -6,8 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from journeymining.outcomes.config import OutcomeConfig
 from journeymining.outcomes.journey_frame import journeys_from_events
 
+CHURN = OutcomeConfig(
+    event="contract_cancelled",
+    landmark="journey_end",
+    window="journey",
+    gap="0 days",
+    horizon="180 days",
+    scope=["order_placed"],
+)
 DAY = 86_400_000_000
 START = 1_740_787_200_000_000  # 2025-03-01 in microseconds
 

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 from journeymining.exceptions import UsageError
-from journeymining.outcomes.config import OutcomeConfig
 from journeymining.outcomes.correlation import posthog_correlation
 from journeymining.outcomes.deviations import with_deviations
 from journeymining.outcomes.effects import (
@@ -29,16 +28,7 @@ from journeymining.outcomes.splitting import split_outcome
 from journeymining.outcomes.variants import abstract_paths, memberships, support_report
 from journeymining.proportions import benjamini_hochberg
 
-from .conftest import journeys_of, log_of, simulated
-
-CHURN = OutcomeConfig(
-    event="contract_cancelled",
-    landmark="journey_end",
-    window="journey",
-    gap="0 days",
-    horizon="180 days",
-    scope=["order_placed"],
-)
+from .conftest import CHURN, journeys_of, log_of, simulated
 
 
 def table_of(n=4000, **planted):

@@ -14,7 +14,6 @@ from journeymining.eventlog.table import to_event_log
 from journeymining.exceptions import EmptyLogError, InputError
 from journeymining.experience.peak_end import peak_end
 from journeymining.outcomes.bootstrap import resampled_figures
-from journeymining.outcomes.config import OutcomeConfig
 from journeymining.outcomes.deviations import ConformanceEncoder
 from journeymining.outcomes.encoders import (
     AggregateEncoder,
@@ -43,16 +42,7 @@ from journeymining.outcomes.pattern_encoders import PeakEndEncoder, SequenceEnco
 from journeymining.outcomes.results import outcomes, write
 from journeymining.outcomes.sequences import closed, contains_sequences, mine_sequences
 
-from .conftest import journeys_of, simulated
-
-CHURN = OutcomeConfig(
-    event="contract_cancelled",
-    landmark="journey_end",
-    window="journey",
-    gap="0 days",
-    horizon="180 days",
-    scope=["order_placed"],
-)
+from .conftest import CHURN, journeys_of, simulated
 
 ENCODERS = [
     AggregateEncoder(), StaticEncoder(), LastStateEncoder(), LengthEncoder(), ChannelEncoder(),

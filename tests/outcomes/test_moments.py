@@ -158,5 +158,8 @@ def test_one_outcome_only_has_no_moments():
 
 def test_few_journeys_at_a_touchpoint_say_nothing():
     linked = company(60, effect=0.4)
+    few = company(40, effect=0.4)
 
-    assert set(touchpoint_moments(linked, halves(linked))["activity"]) <= {"ask", "pay"}
+    assert touchpoint_moments(linked, halves(linked))["activity"].tolist() == ["pay", "ask"]
+    assert touchpoint_moments(few, halves(few)).columns.tolist() == TOUCHPOINTS
+    assert touchpoint_moments(few, halves(few)).empty

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 
 from journeymining.exceptions import EmptyLogError, InputError
-from journeymining.outcomes.config import OutcomeConfig
 from journeymining.outcomes.dependence import contributions, in_words, partial_dependence
 from journeymining.outcomes.drift import CHANCE, compare_with_training, drift_sentence, stability_index
 from journeymining.outcomes.importance import linear_weights
@@ -18,16 +17,7 @@ from journeymining.outcomes.modelling import bounds, reliability
 from journeymining.outcomes.results import outcomes, write
 from journeymining.outcomes.scoring import read_scorer, score
 
-from .conftest import simulated
-
-CHURN = OutcomeConfig(
-    event="contract_cancelled",
-    landmark="journey_end",
-    window="journey",
-    gap="0 days",
-    horizon="180 days",
-    scope=["order_placed"],
-)
+from .conftest import CHURN, simulated
 
 
 def cut_at(events, day):

@@ -9,30 +9,21 @@ import pandas as pd
 import pytest
 
 from journeymining.exceptions import MissingDependencyError
-from journeymining.outcomes.config import OutcomeConfig
 from journeymining.outcomes.importance import linear_weights
 from journeymining.outcomes.journey_frame import journeys_from_events
 from journeymining.outcomes.results import outcomes, write
 from journeymining.outcomes.shap_values import shap_summary
 
-from .conftest import simulated
+from .conftest import CHURN, simulated
 
-CHURN = OutcomeConfig(
-    event="contract_cancelled",
-    landmark="journey_end",
-    window="journey",
-    gap="0 days",
-    horizon="180 days",
-    scope=["order_placed"],
-    explain=True,
-)
+EXPLAINED = CHURN.model_copy(update={"explain": True})
 
 
 @pytest.fixture(scope="module")
 def explained():
     pytest.importorskip("shap")
     events, flags = simulated(900)
-    return outcomes(journeys_from_events(events), CHURN, name="churn", deviations=flags, repeats=5)
+    return outcomes(journeys_from_events(events), EXPLAINED, name="churn", deviations=flags, repeats=5)
 
 
 def held_out(result, values):
@@ -89,7 +80,7 @@ def test_without_the_extra_it_is_said_before_anything_is_computed(monkeypatch):
     events, _ = simulated(60)
 
     with pytest.raises(MissingDependencyError, match=r"'shap' is not installed.*journeymining\[explain\]"):
-        outcomes(journeys_from_events(events), CHURN, name="churn")
+        outcomes(journeys_from_events(events), EXPLAINED, name="churn")
 
 
 def test_nobody_who_does_not_ask_gets_values():

@@ -11,7 +11,6 @@ from journeymining.exceptions import InputError, UsageError
 from journeymining.outcomes.adjustment import adjusted_difference
 from journeymining.outcomes.audit import audit, refuse_proxies
 from journeymining.outcomes.bootstrap import interval, resampled_figures
-from journeymining.outcomes.config import OutcomeConfig
 from journeymining.outcomes.effects import difference_of, effects, length_strata, stratified_p
 from journeymining.outcomes.encoders import AggregateEncoder
 from journeymining.outcomes.evaluation import auc, weighted_auc
@@ -21,17 +20,7 @@ from journeymining.outcomes.models import fit_logistic_model
 from journeymining.outcomes.prefixes import prefixes
 from journeymining.outcomes.splitting import check_disjoint, customer_split, split_outcome, temporal_split
 
-from .conftest import DAY, day, journeys_of, simulated
-
-CHURN = OutcomeConfig(
-    event="contract_cancelled",
-    landmark="journey_end",
-    window="journey",
-    gap="0 days",
-    horizon="180 days",
-    scope=["order_placed"],
-)
-
+from .conftest import CHURN, DAY, day, journeys_of, simulated
 
 # T1: the same case on both sides
 
