@@ -12,7 +12,7 @@ from scipy import stats
 
 from journeymining.outcomes import models
 from journeymining.outcomes.prefixes import longest_prefix, prefixes
-from journeymining.proportions import Z95, benjamini_hochberg, design_effect, wilson
+from journeymining.proportions import benjamini_hochberg, design_effect, wilson
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -88,7 +88,7 @@ def touchpoint_moments(linked: LinkedOutcome, split: Split, *, least: int = LEAS
         ``activity``, ``events`` and ``journeys`` (held-out), ``move`` (mean absolute change of the chance at it),
         ``shift`` (mean change, with its sign). Both are what the model says. What came of it is ``observed``: the rate
         of the outcome minus the chance before the touchpoint, less what the held-out side differs from the training
-        side over all, with its 95 % interval, customers as the unit; ``q`` says how surely that is not chance
+        side over all, with its 95 % interval (Wilson), customers as the unit; ``q`` says how surely that is not chance
         (Benjamini-Hochberg over all touchpoints). ``spread_after`` (variance of the chance after it), ``events_left``
         (median number of events that follow).
         Largest move first, ties by name. No row if a side has one outcome only.
@@ -120,10 +120,14 @@ def touchpoint_moments(linked: LinkedOutcome, split: Split, *, least: int = LEAS
             "left": journeys.lengths[row] - test[0].lengths,
             "before": chance_before(chance, test[0].lengths, rate=rate),
             "after": chance,
-            "came": test[1] - (held - rate),
+            "label": test[1],
         }
     )
-    rows = [_touchpoint(str(name), part) for name, part in moved.groupby("activity") if part["row"].nunique() >= least]
+    rows = [
+        _touchpoint(str(name), part, held - rate)
+        for name, part in moved.groupby("activity")
+        if part["row"].nunique() >= least
+    ]
     table = pd.DataFrame(rows, columns=TOUCHPOINTS)
     table["q"] = benjamini_hochberg(table["q"].to_numpy(dtype=float))
     return table.sort_values(["move", "activity"], ascending=[False, True], kind="stable", ignore_index=True)
@@ -140,21 +144,24 @@ def chance_before(chance: NDArray[np.float64], lengths: NDArray[np.int64], *, ra
     return np.where(lengths == 1, rate, np.concatenate([[rate], chance[:-1]])[: len(chance)])
 
 
-def _touchpoint(name: str, part: pd.DataFrame) -> dict[str, object]:
-    change, surprise = part["after"] - part["before"], (part["came"] - part["before"]).to_numpy()
-    # What the model says has no interval worth the name: it answers alike every time. What came of it has one.
-    observed, effect = float(surprise.mean()), design_effect(surprise, part["customer"])
-    error = float(surprise.std()) * math.sqrt(effect / len(surprise))
+def _touchpoint(name: str, part: pd.DataFrame, drift: float) -> dict[str, object]:
+    change, before = part["after"] - part["before"], (part["before"] + drift).clip(0, 1)
+    # What the model says has no interval worth the name: it answers alike every time. What came of it has one, also
+    # where all journeys end alike.
+    counted = len(part) / design_effect(part["label"], part["customer"])
+    rate, expected = float(part["label"].mean()), float(before.mean())
+    low, high = (float(bound) for bound in wilson(rate * counted, counted))
+    error = math.sqrt(float((before * (1 - before)).mean()) / counted)
     return {
         "activity": name,
         "events": len(part),
         "journeys": part["row"].nunique(),
         "move": float(np.abs(change).mean()),
         "shift": float(change.mean()),
-        "observed": observed,
-        "observed_low": observed - Z95 * error,
-        "observed_high": observed + Z95 * error,
-        "q": float(2 * stats.norm.sf(abs(observed) / error)) if error else 1.0,
+        "observed": rate - expected,
+        "observed_low": low - expected,
+        "observed_high": high - expected,
+        "q": float(2 * stats.norm.sf(abs(rate - expected) / error)) if error else 1.0,
         "spread_after": float(part["after"].var(ddof=0)),
         "events_left": float(part["left"].median()),
     }

@@ -78,6 +78,22 @@ def test_the_touchpoint_that_was_planted_moves_the_chance_and_the_others_do_not(
     assert found.loc["complaint", "journeys"] + found.loc["visit", "journeys"] == 800
 
 
+def test_where_all_journeys_end_alike_the_interval_is_that_of_their_number():
+    rows = []
+    for i in range(400):
+        middle = "complaint" if i % 10 < 2 else "visit"
+        rows += [(f"j{i:05}", f"c{i}", name, float(day)) for day, name in enumerate(["ask", middle])]
+        rows += [(f"x{i:05}", f"c{i}", "left", 9.0)] if middle == "visit" and i % 4 < 2 else []
+    linked = linked_of(rows)
+
+    row = touchpoint_moments(linked, halves(linked)).set_index("activity").loc["complaint"]
+
+    # None of 40 leaves: Wilson says 8.8 % at most, 160 of 400 journeys leave.
+    assert row["journeys"] == 40
+    assert row["observed_high"] - row["observed_low"] == pytest.approx(0.0876, abs=1e-3)
+    assert row["observed"] == pytest.approx(-0.4, abs=0.02)
+
+
 def test_where_nothing_was_planted_no_touchpoint_moves_much():
     linked = company(1600, effect=0.0)
 
