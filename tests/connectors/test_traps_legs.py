@@ -1,4 +1,4 @@
-"""Legs of one call in FreeSWITCH's records, for each of the settings of ``legs``; what must come was worked out by hand."""
+"""Legs of one call in FreeSWITCH's records, for each setting of ``legs``; what must come was worked out by hand."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_freeswitch_an_outgoing_call_belongs_to_whom_was_called_with_both_legs(m
 QUEUE = {"cc_queue": "support@default"}
 # By `default`, as whatever no leg dials; the first agent does not pick up.
 RUNG = leg("C1", "originator= callback=A", start=5, context="default", cc_agent="1001", **QUEUE)
-TALKED = leg("C2", "originator= callback=A", start=25, answer=30, billsec=40, context="default", cc_agent="1002", **QUEUE)
+TALKED = leg("C2", "originator= callback=A", start=25, answer=30, billsec=40, context="default", **QUEUE)
 WAITED = leg("A", "originator= =", start=0, answer=0, billsec=70, cc_agent="1002", cc_cause="answered", **QUEUE)
 
 
