@@ -8,9 +8,13 @@ import json
 import re
 import shutil
 import tempfile
+from collections import defaultdict
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import pyarrow.parquet as pq
 import pytest
 
 from journeymining.exceptions import InputError, SpecError
@@ -19,9 +23,9 @@ from journeymining.ingest.library import SPEC, shipped_connectors
 from journeymining.ingest.pull import ingest_sources
 from journeymining.ingest.readers import _objects
 from journeymining.ingest.sources import SourceConfig, adapt, find_files
-from journeymining.ingest.specs import read_connector
+from journeymining.ingest.specs import IdentifierValue, Value, read_connector
 from journeymining.testing import check_connector
-from journeymining.testing.connectors import _rows, expected_text, sample_rows
+from journeymining.testing.connectors import COLUMNS, EXPECTED, _rows, expected_text, sample_rows
 
 FOLDERS = sorted(path.parent for path in shipped_connectors().glob(f"*/{SPEC}"))
 GARBAGE = "¿garbage?"
@@ -134,18 +138,40 @@ def test_a_difference_is_shown_from_both_sides(tmp_path, checkout):
         check_connector(tmp_path / "salesforce")
 
 
-def broken_fields():
-    for folder in FOLDERS:
-        connector = read_connector(folder / SPEC)
-        for name, stream in connector.streams.items():
-            first = stream.names[0]
-            used = {field for rule in (stream.model_dump(),) for field in named(rule)}
-            for field in stream.names:
-                if field not in used and field != first:
-                    continue
-                # A column that is not there is null in every record: once per stream says that this holds.
-                for how in ("mixed", "missing") if field == first else ("mixed",):
-                    yield pytest.param(folder, name, field, how, id=f"{folder.name}-{name}-{field}-{how}")
+def source_of(connector, folder, **changes):
+    """Return the source that a connector's sample is."""
+    return SourceConfig.model_validate({"connector": str(folder), **connector.sample.model_dump(), **changes})
+
+
+def format_of(connector, config, stream):
+    return connector.streams[stream].format.model_copy(update=config.format)
+
+
+class Mistake(NamedTuple):
+    """A field of a stream that is broken in every record of a sample."""
+
+    folder: Path
+    stream: str
+    field: str
+    how: str
+    """``mixed``: garbage and nothing by turns; ``missing``: not there at all; ``text: ...``: this text."""
+
+    def __str__(self) -> str:
+        return "-".join((self.folder.name, self.stream, self.field, *([] if " " in self.how else [self.how])))
+
+
+@cache
+def broken_fields(folder):
+    connector, found = read_connector(folder / SPEC), []
+    for name, stream in connector.streams.items():
+        first, used = stream.names[0], set(named(stream.model_dump()))
+        for field in stream.names:
+            if field == first or field in used:
+                found.append(Mistake(folder, name, field, "mixed"))
+            # A column that is not there is null in every record: once per stream says that this holds.
+            if field == first:
+                found.append(Mistake(folder, name, field, "missing"))
+    return found
 
 
 def named(rule):
@@ -162,29 +188,37 @@ def named(rule):
         yield rule
 
 
+def of_all(mistakes):
+    """Return what parametrizes a test by the mistakes of all connectors."""
+    found = [mistake for folder in FOLDERS for mistake in mistakes(folder)]
+    return pytest.mark.parametrize("mistake", found, ids=map(str, found))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("folder", "stream", "field", "how"), list(broken_fields()))
-def test_a_broken_field_is_counted_and_never_a_wrong_event(folder, stream, field, how, tmp_path, monkeypatch):
-    shutil.copytree(folder / "sample", tmp_path / "sample")
-    connector = read_connector(folder / SPEC)
-    if not break_field(connector, tmp_path, stream, field, how):
+@of_all(broken_fields)
+def test_a_broken_field_is_counted_and_never_a_wrong_event(mistake):
+    found = findings(mistake.folder)[mistake]
+    if found is None:
         pytest.skip("the sample has no such field, or its format cannot lack one")
-    right = right_rows(folder)
-    streams = {name: connector.streams[name] for name in connector.streams if name in touched_by(connector, stream)}
-    monkeypatch.setattr(pull, "read_connector", lambda path: connector.model_copy(update={"streams": streams}))
 
-    try:
-        found, quality = sample(folder, tmp_path)
-    except SpecError as error:
-        assert "customer effort" in str(error)
-        return
+    assert found.error is None
+    assert found.miscounted == []
+    if (mistake.folder.name, mistake.stream, mistake.field) not in BY_RULE:
+        right = findings(mistake.folder)[None].rows
+        # Most rows are right ones, which is quick to see.
+        unexplained = [row for row in found.rows if row not in right and not any(explains(row, one) for one in right)]
+        assert unexplained == []
 
-    for counts in quality["sources"]["sample"]["streams"].values():
-        kept = counts["events"] + counts["surveys"] + counts["linking_records"]
-        assert counts["candidates"] == kept + sum(counts["rejected"].values()) + sum(counts["left_out"].values())
-    if (folder.name, stream, field) not in BY_RULE:
-        unexplained = [row for row in found if not any(explains(row, other) for other in right)]
-        assert not unexplained
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_broken_records_change_nothing_about_others(folder):
+    with (folder / EXPECTED).open(encoding="utf-8", newline="") as file:
+        expected = [{name: row.get(name) or "" for name in COLUMNS} for row in csv.DictReader(file)]
+
+    found = findings(folder)[None].rows
+
+    assert sorted(map(str, found)) == sorted(str(row) for row in expected if row["table"] in {"event", "survey"})
 
 
 WRONG_ZONE = {
@@ -214,44 +248,217 @@ def times_of(stream):
     }
 
 
-def wrong_zones():
-    for folder in FOLDERS:
-        connector = read_connector(folder / SPEC)
-        config = SourceConfig.model_validate({"connector": str(folder), **connector.sample.model_dump()})
-        connector = adapt(connector, config, SpecError)
-        for name, stream in connector.streams.items():
-            # Times in Parquet have a type: they are no texts that could be wrong.
-            for field, text in times_of(stream).items() if stream.format.type != "parquet" else ():
-                yield pytest.param(folder, name, field, text, id=f"{folder.name}-{name}-{field}")
+@cache
+def wrong_zones(folder):
+    connector = read_connector(folder / SPEC)
+    connector = adapt(connector, source_of(connector, folder), SpecError)
+    # Times in Parquet have a type: they are no texts that could be wrong.
+    return [
+        Mistake(folder, name, field, f"text: {text}")
+        for name, stream in connector.streams.items()
+        if stream.format.type != "parquet"
+        for field, text in times_of(stream).items()
+    ]
 
 
 def test_every_connector_has_a_time_in_a_wrong_zone():
     # The two whose dates and times stand in two fields have tests of their own, see test_traps_web.py.
-    tried = {case.values[0].name for case in wrong_zones()}
-
-    assert {folder.name for folder in FOLDERS} - tried == {"iis_w3c", "cloudfront"}
+    assert {folder.name for folder in FOLDERS if not wrong_zones(folder)} == {"iis_w3c", "cloudfront"}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("folder", "stream", "field", "text"), list(wrong_zones()))
-def test_a_time_in_a_wrong_zone_is_rejected_or_the_right_moment(folder, stream, field, text, tmp_path, monkeypatch):
-    shutil.copytree(folder / "sample", tmp_path / "sample")
-    connector = read_connector(folder / SPEC)
-    assert break_field(connector, tmp_path, stream, field, f"text: {text}")
-    streams = {name: connector.streams[name] for name in connector.streams if name in touched_by(connector, stream)}
-    monkeypatch.setattr(pull, "read_connector", lambda path: connector.model_copy(update={"streams": streams}))
+@of_all(wrong_zones)
+def test_a_time_in_a_wrong_zone_is_rejected_or_the_right_moment(mistake):
+    found = findings(mistake.folder)[mistake]
+    assert found is not None
+    assert found.error is None
 
-    found, quality = sample(folder, tmp_path)
-
-    counts = quality["sources"]["sample"]["streams"][stream]
-    moments = {row[name] for row in found for name in ("timestamp", "sent_at", "answered_at")}
+    moments = {row[name] for row in found.rows for name in ("timestamp", "sent_at", "answered_at")}
     assert {moment for moment in moments if moment[:4] in {"2011", "1970"}} <= {MEANT}
-    assert MEANT in moments or any(reason.startswith("time: ") for reason in counts["rejected"]) or not counts["events"]
+    events = [row for row in found.rows if (row["table"], row["stream"]) == ("event", mistake.stream)]
+    reasons = [reason for stream, reason, _ in found.rejected if stream == mistake.stream]
+    assert MEANT in moments or any(reason.startswith("time: ") for reason in reasons) or not events
+
+
+@dataclass
+class Found:
+    """What a sample with a mistake has become."""
+
+    rows: list[dict[str, str]]
+    """Its events and answers."""
+    rejected: list[tuple[str, str, str]]
+    """Stream, reason and text of its rejected records."""
+    miscounted: list[str]
+    """Streams whose counts do not add up."""
+    error: Exception | None = None
 
 
 @cache
-def right_rows(folder):
-    return sample(folder, folder)[0]
+def findings(folder):
+    """Return mistake -> what became of the sample with it; None: of a sample without mistake, among all others.
+
+    A run takes about as long for a hundred copies of a sample as for one, so most mistakes are made in one run, each in
+    a copy of its own. A mistake that cannot be made in the sample has no finding.
+    """
+    connector = read_connector(folder / SPEC)
+    config = source_of(connector, folder)
+    files = find_files(connector, config, folder, InputError)[0]
+    mistakes = [*broken_fields(folder), *wrong_zones(folder)]
+    texts = {mistake: broken_texts(connector, config, files, mistake) for mistake in mistakes}
+    made = {mistake: broken for mistake, broken in texts.items() if broken is not None}
+    whole = {file: file.read_text(encoding="utf-8") for some in files.values() for file in some}
+    together = {mistake: broken for mistake, broken in made.items() if can_be_copied(connector, config, mistake)}
+    found = run_together(folder, {None: whole, **together})
+    found |= {mistake: run_alone(folder, mistake, made[mistake]) for mistake in made if mistake not in together}
+    return dict.fromkeys(mistakes) | found
+
+
+def can_be_copied(connector, config, mistake):
+    """Say whether records with a mistake may stand beside others: a field that is missing is to be nowhere in the file.
+
+    What a pattern reads has no place for the mark of a copy.
+    """
+    return mistake.how != "missing" and format_of(connector, config, mistake.stream).pattern is None
+
+
+def run_together(folder, texts):
+    """Return what became of every copy of a sample; one by one where the run as a whole tells nothing of each."""
+    if len(texts) == 1:
+        ((mistake, broken),) = texts.items()
+        return {mistake: run_alone(folder, mistake, broken)}
+    connector = read_connector(folder / SPEC)
+    marks = {mistake: f"copy-{place}" for place, mistake in enumerate(texts)}
+    config = source_of(connector, folder)
+    copies = {}
+    for stream, files in find_files(connector, config, folder, InputError)[0].items():
+        format_ = format_of(connector, config, stream)
+        for file in files:
+            given = [marked(text[file], format_, marks[one]) for one, text in texts.items() if file in text]
+            copies[file] = one_file(given, format_)
+    try:
+        found = run(folder, copies, apart(connector))
+    except Exception:  # noqa: BLE001  (whatever it is, one of the mistakes has made it, and its test shall say so)
+        found = None
+    if found is None or found.miscounted:
+        half = list(texts)[: len(texts) // 2]
+        parts = {one: texts[one] for one in half}, {one: text for one, text in texts.items() if one not in half}
+        return run_together(folder, parts[0]) | run_together(folder, parts[1])
+    copies = by_copy(found)
+    return {mistake: copies[mark] for mistake, mark in marks.items()}
+
+
+def run_alone(folder, mistake, texts):
+    """Return what became of a sample with one mistake."""
+    connector = read_connector(folder / SPEC)
+    touched = touched_by(connector, mistake.stream) if mistake else connector.streams
+    streams = {name: stream for name, stream in connector.streams.items() if name in touched}
+    try:
+        return run(folder, texts, connector.model_copy(update={"streams": streams}))
+    except Exception as error:  # noqa: BLE001  (the test of the mistake judges it)
+        return Found([], [], [], error)
+
+
+def run(folder, texts, connector):
+    """Run a connector on files of a sample with other texts, and on no others."""
+    config = source_of(connector, folder, rejected_text=True)
+    with tempfile.TemporaryDirectory() as work, pytest.MonkeyPatch.context() as patch:
+        for file, text in texts.items():
+            place = Path(work, "in", file.relative_to(folder))
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text, encoding="utf-8")
+        patch.setattr(pull, "read_connector", lambda path: connector)
+        out, base = Path(work, "out"), Path(work, "in")
+        quality = ingest_sources(
+            {"sample": config}, timezone=None, region=None, key=None, out=out, base=base, threads=1
+        )
+        rows = [row for row in _rows(out) if row["table"] in {"event", "survey"}]
+        rejected = [row for file in (out / "rejected").glob("*.parquet") for row in pq.read_table(file).to_pylist()]
+    miscounted = []
+    for name, counts in quality["sources"]["sample"]["streams"].items():
+        kept = counts["events"] + counts["surveys"] + counts["linking_records"]
+        if counts["candidates"] != kept + sum(counts["rejected"].values()) + sum(counts["left_out"].values()):
+            miscounted.append(name)
+    return Found(rows, [(row["stream"], row["reason"], row["record"]) for row in rejected], miscounted)
+
+
+MARK = "which_copy"
+
+
+def apart(connector):
+    """Return a connector that keeps the copies of a sample apart: records of two of them are never the same thing."""
+    return connector.model_copy(
+        update={"streams": {name: stream_apart(stream) for name, stream in connector.streams.items()}}
+    )
+
+
+def stream_apart(stream):
+    assert MARK not in stream.known
+    fields = stream.fields | {MARK: MARK} if isinstance(stream.fields, dict) else (MARK, *stream.fields)
+    changes: dict[str, Any] = {"fields": fields}
+    if stream.key != "content":
+        # A key that is missing stays missing.
+        own = {f"{MARK} {name}": value_apart(Value(field=name)) for name in stream.key}
+        changes |= {"key": tuple(own), "values": stream.values | own}
+    changes["lookups"] = {
+        name: one.model_copy(update={"match": one.match | {MARK: MARK}}) for name, one in stream.lookups.items()
+    }
+    changes["carry"] = {name: one.model_copy(update={"by": (*one.by, MARK)}) for name, one in stream.carry.items()}
+    if stream.collapse:
+        by = tuple(value for one in stream.collapse.by for value in value_apart(one))
+        changes["collapse"] = stream.collapse.model_copy(update={"by": by})
+    if stream.kinds:
+        # So every row says which copy it is of.
+        changes["identifiers"] = stream.identifiers | {MARK: (IdentifierValue(field=MARK, kind="device"),)}
+    return stream.model_copy(update=changes)
+
+
+def value_apart(value):
+    """Return what a value is, with the copy behind it: nothing where it is nothing."""
+    fields = [value.field] if value.join is not None else [(name,) for name in value.field]
+    return tuple(
+        value.model_copy(update={"field": (*names, MARK), "join": "/" if value.join is None else value.join})
+        for names in fields
+    )
+
+
+def marked(text, format_, mark):
+    """Return the text of a file whose records say which copy they are of, in front of everything else."""
+    if format_.type == "csv":
+        rows = list(csv.reader(io.StringIO(text), **dialect_of(format_)))
+        marks = [MARK if format_.header and place == 0 else mark for place in range(len(rows))]
+        return csv_text([[mark, *row] if row else row for mark, row in zip(marks, rows, strict=True)], format_)
+    lines = []
+    for _, line in _objects(enumerate(text.splitlines())):
+        if format_.type == "w3c" and line.startswith("#"):
+            line = line.replace("#Fields:", f"#Fields: {MARK}")
+        elif format_.type == "json_lines":
+            with_mark = re.sub(r"^\s*\{", f'{{"{MARK}": "{mark}", ', line)
+            line = re.sub(r",\s*\}$", "}", with_mark)
+        else:
+            line = f"{mark}{format_.separator or format_.delimiter}{line}"
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def one_file(texts, format_):
+    """Return texts below each other, with one header."""
+    headed = format_.type == "csv" and format_.header
+    return "".join(text.partition("\n")[2] if headed and place else text for place, text in enumerate(texts))
+
+
+def by_copy(found):
+    """Return mark -> what became of that copy, without its mark."""
+    copies = defaultdict(lambda: Found([], [], []))
+    for row in found.rows:
+        ids = row["identifiers"].split(" ")
+        mark = next(one for one in ids if one.startswith("device:copy-"))
+        others = " ".join(one for one in ids if one != mark)
+        copies[mark.removeprefix("device:")].rows.append(row | {"identifiers": others})
+    for row in found.rejected:
+        # A line that cannot be read may have lost its mark, too.
+        for mark in set(re.findall(r"\bcopy-\d+\b", row[2] or "")):
+            copies[mark].rejected.append(row)
+    return copies
 
 
 def broken(place, how):
@@ -259,18 +466,6 @@ def broken(place, how):
     if how.startswith("text: "):
         return how.removeprefix("text: ")
     return GARBAGE if how == "mixed" and place % 2 == 0 else ""
-
-
-def sample(folder, base):
-    """Return the events and answers of a connector's sample below a folder, and the quality counts."""
-    connector = read_connector(folder / SPEC)
-    config = SourceConfig.model_validate({"connector": str(folder), **connector.sample.model_dump()})
-    with tempfile.TemporaryDirectory() as out:
-        quality = ingest_sources(
-            {"sample": config}, timezone=None, region=None, key=None, out=out, base=base, threads=1
-        )
-        rows = [row for row in _rows(Path(out)) if row["table"] in {"event", "survey"}]
-    return rows, quality
 
 
 def explains(row, right):
@@ -284,18 +479,17 @@ def explains(row, right):
     return True
 
 
-def break_field(connector, folder, stream_name, field, how):
-    """Change a field in all records of a sample; return whether there was anything to change."""
-    stream = connector.streams[stream_name]
-    config = SourceConfig.model_validate({"connector": connector.connector, **connector.sample.model_dump()})
-    found = find_files(connector, config, folder, InputError)[0]
-    files = found[stream_name]
-    if not files:
-        return False
-    remove_others(connector, stream_name, found)
-    for file in files:
-        text = file.read_text(encoding="utf-8")
-        format_ = stream.format.model_copy(update=config.format)
+def broken_texts(connector, config, files, mistake):
+    """Return the texts of the files that a mistake may matter to; None if there is nothing to break."""
+    _, name, field, how = mistake
+    stream = connector.streams[name]
+    if not files[name]:
+        return None
+    touched = touched_by(connector, name)
+    texts = {file: file.read_text(encoding="utf-8") for one in touched for file in files[one]}
+    for file in files[name]:
+        text = texts[file]
+        format_ = format_of(connector, config, name)
         if format_.type == "csv":
             changed = broken_csv(text, format_, stream, config.columns.get(field, field), how)
         elif format_.type == "json_lines":
@@ -308,9 +502,9 @@ def break_field(connector, folder, stream_name, field, how):
         else:
             changed = broken_pattern(text, format_.pattern, field, how)
         if changed is None or changed == text:
-            return False
-        file.write_text(changed, encoding="utf-8")
-    return True
+            return None
+        texts[file] = changed
+    return texts
 
 
 def touched_by(connector, name):
@@ -321,23 +515,8 @@ def touched_by(connector, name):
     return touched.union(*(looked_up[stream] for stream in touched))
 
 
-def remove_others(connector, name, found):
-    """Leave only the files of the streams that may change, and of what these look up."""
-    touched = touched_by(connector, name)
-    for stream, files in found.items():
-        for file in files if stream not in touched else ():
-            file.unlink()
-
-
 def broken_csv(text, format_, stream, column, how):
-    quoting = csv.QUOTE_MINIMAL if format_.quote else csv.QUOTE_NONE
-    dialect = {
-        "delimiter": format_.delimiter,
-        "quotechar": format_.quote,
-        "quoting": quoting,
-        "escapechar": format_.escape,
-    }
-    rows = list(csv.reader(io.StringIO(text), **dialect))
+    rows = list(csv.reader(io.StringIO(text), **dialect_of(format_)))
     header = rows[0] if format_.header else list(stream.names)
     if column not in header or (how == "missing" and not format_.header):
         return None
@@ -346,9 +525,23 @@ def broken_csv(text, format_, stream, column, how):
         row[at] = broken(place, how)
     if how == "missing":
         rows = [row[:at] + row[at + 1 :] for row in rows]
+    return csv_text(rows, format_)
+
+
+def csv_text(rows, format_):
     out = io.StringIO()
-    csv.writer(out, **dialect, lineterminator="\n").writerows(rows)
+    csv.writer(out, **dialect_of(format_), lineterminator="\n").writerows(rows)
     return out.getvalue()
+
+
+def dialect_of(format_):
+    quoting = csv.QUOTE_MINIMAL if format_.quote else csv.QUOTE_NONE
+    return {
+        "delimiter": format_.delimiter,
+        "quotechar": format_.quote,
+        "quoting": quoting,
+        "escapechar": format_.escape,
+    }
 
 
 def broken_json(text, stream, origin, how):
