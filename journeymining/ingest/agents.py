@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from duckdb.sqltypes import VARCHAR
 
+from journeymining.ingest.addresses import ip_network
+
 if TYPE_CHECKING:
     import duckdb
     from ua_parser import Result
@@ -82,8 +84,8 @@ def _parsed(agent: str) -> Result:
 
 
 def add_functions(connection: duckdb.DuckDBPyConnection) -> None:
-    """Let the SQL of a connection call the functions by their names; they give an empty text instead of None."""
-    for function in (device_class, browser, operating_system):
+    """Let the SQL of a connection call the functions of conversions; they give an empty text instead of None."""
+    for function in (device_class, browser, operating_system, ip_network):
         # By its default handling of nulls, DuckDB neither gives nor takes any.
         connection.create_function(function.__name__, partial(_text, function), [VARCHAR], VARCHAR)
 

@@ -15,6 +15,7 @@ from journeymining.ingest.remote import HttpConfig, Tables  # noqa: TC001  (like
 from journeymining.ingest.specs import (
     COLUMNS,
     Connector,
+    Conversions,
     IdentifierValue,
     Kind,
     Stream,
@@ -44,6 +45,7 @@ class IdentifierChange(BaseModel):
     kind: Kind | None = None
     field: Texts = ()
     pair: str | None = None
+    convert: Conversions = ()
 
 
 def _as_change(given: Any) -> Any:

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from journeymining.documents import load_yaml, validate
 from journeymining.exceptions import SpecError, did_you_mean
@@ -38,6 +38,18 @@ When = dict[str, Texts]
 """Field -> texts, one of which it must be. All fields must agree."""
 
 
+def _known(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if name not in CONVERSIONS:
+            hint = did_you_mean(name, CONVERSIONS)
+            raise ValueError(f"unknown conversion '{name}'.{hint} Allowed: {', '.join(CONVERSIONS)}")
+    return names
+
+
+Conversions = Annotated[Texts, AfterValidator(_known)]
+"""Names of conversions, one or a list of them."""
+
+
 class Value(Strict):
     """Where a text comes from: a constant, or the first of some fields that is not empty, converted and mapped."""
 
@@ -49,7 +61,7 @@ class Value(Strict):
     """Of a text that is JSON: what is at this path, such as ``page.url`` or ``phones.0``."""
     pair: str | None = None
     """Of a text like ``a=1; b=2``: the value of this name."""
-    convert: Texts = ()
+    convert: Conversions = ()
     """Names of conversions, in order; see `journeymining.ingest.values`."""
     map: dict[Text, Text | None] | None = None
     """Text -> what it becomes."""
@@ -67,12 +79,6 @@ class Value(Strict):
             raise ValueError("'join' says what stands between several fields: there is one")
         if self.otherwise is not None and self.map is None:
             raise ValueError("'otherwise' says what a text becomes that is not in the 'map': there is no 'map'")
-        unknown = [name for name in self.convert if name not in CONVERSIONS]
-        if unknown:
-            raise ValueError(
-                f"unknown conversion '{unknown[0]}'.{did_you_mean(unknown[0], CONVERSIONS)} "
-                f"Allowed: {', '.join(CONVERSIONS)}"
-            )
         return self
 
 

@@ -86,6 +86,7 @@ CONVERSIONS: dict[str, Callable[[str], str]] = {
     "device_class": lambda sql: f"nullif(device_class({sql}), '')",
     "host_path": _host_path,
     "http_status": _http_status,
+    "ip_network": lambda sql: f"nullif(ip_network({sql}), '')",
     "lower": lambda sql: f"lower({sql})",
     "operating_system": lambda sql: f"nullif(operating_system({sql}), '')",
     "plus_is_space": lambda sql: f"replace({sql}, '+', ' ')",
@@ -105,6 +106,7 @@ ok for 1xx to 3xx, failed for 4xx and 5xx. ``snake_case``: a name as `lower_case
 of a JSON list in alphabetical order. ``decode_url``: ``%20`` and the like as the characters they stand for.
 ``plus_is_space``: a space for every ``+``. ``before_comma``: what stands before the first comma. ``device_class``,
 ``browser``, ``operating_system``: what a user agent says of these, see `journeymining.ingest.agents`.
+``ip_network``: the first 24 bits of an IPv4 address, 48 of IPv6, see `journeymining.ingest.addresses`.
 """
 
 
