@@ -17,6 +17,8 @@ import pyarrow.parquet as pq
 
 from journeymining.ingest.coded import Coded, joined, made, queried
 from journeymining.ingest.hashes import number_hashes, row_hashes
+from journeymining.ingest.landing import ahead
+from journeymining.ingest.raw import GROUP
 from journeymining.ingest.readers import FILE, LINE, PROBLEM, TEXT
 from journeymining.ingest.records import column, fields_sql, is_plain, joined_sql, value_sql
 from journeymining.ingest.seen import Seen
@@ -30,9 +32,6 @@ if TYPE_CHECKING:
 
     from journeymining.ingest.specs import Stream
     from journeymining.ingest.streams import Source
-
-CHUNK = 200_000
-"""Raw records of a portion."""
 
 
 @dataclass
@@ -117,20 +116,17 @@ def _in_order(portion: Portion) -> bool:
 
 
 def _raw(source: Source, name: str, stream: Stream, fields: Mapping[str, str]) -> Iterator[dict[str, Coded]]:
-    if name not in fields:
-        for file in source.files(name):
-            for table in read_portions(file):
-                yield _coded(table)
-        return
-    order = f"ORDER BY {FILE}, {LINE}"
-    query = fields[name] if is_plain(stream) else f"({joined_sql(stream, fields[name], fields)})"
-    source.store(f"whole-{name}", f"SELECT * FROM {query} {order}")
-    for table in _whole_lines(source.parquet(f"whole-{name}")):
-        yield _coded(table)
-
-
-def _coded(table: pa.Table) -> dict[str, Coded]:
-    return {name: Coded.of(table.column(name)) for name in table.column_names}
+    if name in fields:
+        order = f"ORDER BY {FILE}, {LINE}"
+        query = fields[name] if is_plain(stream) else f"({joined_sql(stream, fields[name], fields)})"
+        source.store(f"whole-{name}", f"SELECT * FROM {query} {order}")
+        tables = ahead(_whole_lines(source.parquet(f"whole-{name}")))
+    elif name in source.landings:
+        tables = source.landings[name].told()
+    else:
+        tables = ahead(table for file in source.files(name) for table in read_portions(file))
+    for table in tables:
+        yield {name: Coded.of(table.column(name)) for name in table.column_names}
 
 
 def read_portions(file: Path) -> Iterator[pa.Table]:
@@ -143,7 +139,7 @@ def read_portions(file: Path) -> Iterator[pa.Table]:
         waiting: list[pa.Table] = []
         for place in range(opened.num_row_groups):
             waiting.append(opened.read_row_group(place))
-            if sum(one.num_rows for one in waiting) >= CHUNK:
+            if sum(one.num_rows for one in waiting) >= GROUP:
                 yield from _cut(waiting)
                 waiting = []
         yield from _cut(waiting)
@@ -154,7 +150,7 @@ def _cut(tables: list[pa.Table]) -> Iterator[pa.Table]:
         return
     whole = pa.concat_tables(tables)
     # A row group is not cut for a few rows more.
-    size = CHUNK if whole.num_rows > 2 * CHUNK else max(whole.num_rows, 1)
+    size = GROUP if whole.num_rows > 2 * GROUP else max(whole.num_rows, 1)
     for start in range(0, whole.num_rows, size):
         yield whole.slice(start, size)
 
@@ -222,7 +218,8 @@ def _parsed(source: Source, stream: Stream, raw: Mapping[str, Coded]) -> dict[st
     """Return the fields of records that are one text each."""
     table = pa.table({name: one.values.take(pa.array(one.codes)) for name, one in raw.items()})
     query = fields_sql(stream, "given_rows", table.column_names, source.config)
-    return _coded(queried(source.db, table, query))
+    found = queried(source.db, table, query)
+    return {name: Coded.of(found.column(name)) for name in found.column_names}
 
 
 class Repeats:

@@ -10,11 +10,13 @@ import pyarrow as pa
 
 from journeymining.ingest.coded import Coded, after_null
 from journeymining.ingest.hashes import text_hashes
-from journeymining.ingest.keys import normalise, pseudonym
+from journeymining.ingest.keys import normalise, normalise_all, pseudonym, pseudonyms
 from journeymining.ingest.seen import Seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    Convert = Callable[[pa.Array], list[str | None]]
 
 REMEMBERED = 100_000
 """Texts whose conversion is kept from one portion to the next."""
@@ -28,42 +30,69 @@ class Converted:
     Parameters
     ----------
     convert : function
-        Text in, text or None out.
+        Texts in (none twice), for each a text or None out.
 
     Examples
     --------
-    >>> converted = Converted({"a": "A"}.get)
+    >>> converted = Converted(each({"a": "A"}.get))
     >>> converted(Coded.of(pa.array(["a", "b", None, "a"]))).array().to_pylist()
     ['A', None, None, 'A']
     >>> converted.distinct, converted.unusable
     (2, 1)
     """
 
-    def __init__(self, convert: Callable[[str], str | None]) -> None:
+    def __init__(self, convert: Convert) -> None:
         self.distinct, self.unusable = 0, 0
         self._convert = convert
         self._known: dict[str, str | None] = {}
-        self._seen = Seen()
+        self._seen: Seen | None = None
 
     def __call__(self, column: Coded) -> Coded:
         """Return a column converted."""
         given = column.compact()
         if len(self._known) > REMEMBERED:
-            self._known = {}
+            self._forget()
         known, texts = self._known, given.values.slice(1).to_pylist()
-        unknown = [text for text in texts if text not in known]
-        for text in unknown:
-            known[text] = self._convert(text)
-        self._count(unknown)
+        unknown = [text for text in texts if text not in known] if known else texts
+        if unknown:
+            made = self._convert(pa.array(unknown, pa.string()))
+            known.update(zip(unknown, made, strict=True))
+            self._count(unknown, made)
         return Coded(given.codes, after_null(pa.array([known[text] for text in texts], pa.string())))
 
-    def _count(self, texts: list[str]) -> None:
-        """Count texts that were forgotten or not there before."""
-        if texts:
+    def _forget(self) -> None:
+        if self._seen is None:
+            self._seen = Seen()
+            self._seen.add(text_hashes(self._known))
+        self._known = {}
+
+    def _count(self, texts: list[str], made: list[str | None]) -> None:
+        """Count texts that were not there before; once some were forgotten, their hashes tell."""
+        unusable = np.array([one is None for one in made])
+        if self._seen is not None:
             new = self._seen.add(text_hashes(texts)) == 0
             self.distinct += int(new.sum())
-            unusable = np.array([self._known[text] is None for text in texts])
             self.unusable += int((new & unusable).sum())
+        else:
+            self.distinct += len(texts)
+            self.unusable += int(unusable.sum())
+
+
+def each(convert: Callable[[str], str | None]) -> Convert:
+    """Return what converts texts one by one."""
+    return lambda texts: [convert(text) for text in texts.to_pylist()]
+
+
+def identifier_hashes(kind: str, region: str | None, key: bytes | None) -> Convert:
+    """Return a function from identifiers as written to what `identifier_hash` makes of each."""
+
+    def converted(texts: pa.Array) -> list[str | None]:
+        values = normalise_all(kind, texts, region)
+        if key is None:
+            return [value and f"{kind}:{value}" for value in values]
+        return pseudonyms(kind, values, key)
+
+    return converted
 
 
 def identifier_hash(kind: str, region: str | None, key: bytes | None) -> Callable[[str], str | None]:

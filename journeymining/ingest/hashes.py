@@ -1,12 +1,14 @@
 """Hashes of 128 bits: of records, by those of their fields, and the ids of events that are made of them.
 
 The hash of a record is that of its fields, each under its name, added bit by bit: so every distinct text is hashed
-once. Ids are MD5 sums of such hashes. They are the same on every machine, whatever the number of threads.
+once. Ids are MD5 sums of such hashes, after a secret where there is a key. They are the same on every machine, whatever
+the number of threads.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,9 +39,8 @@ def row_hashes(db: duckdb.DuckDBPyConnection, columns: Mapping[str, Coded], rows
     if not columns:
         return found
     values = [one.values for one in columns.values()]
-    names = pa.array(list(columns), pa.string()).take(
-        pa.array(np.repeat(np.arange(len(values)), list(map(len, values))))
-    )
+    places = np.repeat(np.arange(len(values), dtype=np.int32), list(map(len, values)))
+    names = pa.DictionaryArray.from_arrays(pa.array(places), pa.array(list(columns), pa.string()))
     table = pa.table({"name": names, "text": pa.concat_arrays(values)})
     # The sum as a number of 128 bits: its bytes are those of the sum.
     query = "SELECT md5_number(name || chr(31) || nullif(text, '')) AS hash FROM given_rows"
@@ -48,7 +49,8 @@ def row_hashes(db: duckdb.DuckDBPyConnection, columns: Mapping[str, Coded], rows
     halves[hashes.is_null().to_numpy(zero_copy_only=False)] = 0
     place = 0
     for one in columns.values():
-        found ^= halves[place : place + len(one.values)][one.codes]
+        theirs = halves[place : place + len(one.values)]
+        found ^= theirs[one.codes[:1]] if one.constant else theirs.take(one.codes, axis=0)
         place += len(one.values)
     return found
 
@@ -75,9 +77,18 @@ def number_hashes(numbers: NDArray[np.int64]) -> NDArray[np.uint64]:
     return found
 
 
-def ids(db: duckdb.DuckDBPyConnection, hashes: NDArray[np.uint64]) -> pa.Array:
-    """Return hashes as ids: 32 hexadecimal digits, from which the hash does not come back."""
+def ids(db: duckdb.DuckDBPyConnection, hashes: NDArray[np.uint64], key: bytes | None) -> pa.Array:
+    """Return hashes as ids: 32 hexadecimal digits, from which the hash does not come back.
+
+    With a key, ids are others under another key, and nobody without it can try out what a record said: a hash is made
+    of all fields, and who knows all but an address would need a list of addresses only.
+    """
+    given = hashes
+    if key is not None:
+        salt = np.frombuffer(hmac.digest(key, b"event", hashlib.sha256)[:16], np.uint64)
+        given = np.hstack([np.broadcast_to(salt, hashes.shape), hashes])
+    width = 8 * given.shape[1]
     packed = pa.FixedSizeBinaryArray.from_buffers(
-        pa.binary(16), len(hashes), [None, pa.py_buffer(np.ascontiguousarray(hashes))]
+        pa.binary(width), len(given), [None, pa.py_buffer(np.ascontiguousarray(given))]
     )
     return one_chunk(queried(db, pa.table({"hash": packed}), "SELECT md5(hash) AS id FROM given_rows").column("id"))

@@ -8,8 +8,16 @@ import os
 import re
 import unicodedata
 from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from journeymining.exceptions import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 KINDS = ("account", "contact", "login", "email", "order", "phone", "device", "cookie")
 """What an identifier can be."""
@@ -27,8 +35,9 @@ _NOBODY = frozenset(
 )
 _ZEROS = re.compile(r"[0\s._-]*|-1")
 _EMAIL = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+\.[^@\s<>,;\".]+")
-_MACHINES = re.compile(r"(no[._-]?reply|do[._-]?not[._-]?reply|mailer-daemon|postmaster|bounces?)([+._-].*)?")
+_MACHINES = re.compile(r"(no[._-]?reply|do[._-]?not[._-]?reply|mailer-daemon|postmaster|bounces?)([+._-][^@]*)?")
 _HEXADECIMAL = re.compile(r"[0-9a-f-]+", re.IGNORECASE)
+_USUAL = re.compile(r"[!-~]+")
 
 
 def normalise(kind: str, value: str, region: str | None = None) -> str | None:
@@ -73,6 +82,37 @@ def normalise(kind: str, value: str, region: str | None = None) -> str | None:
     return text
 
 
+def normalise_all(kind: str, texts: pa.Array, region: str | None = None) -> list[str | None]:
+    """Bring many identifiers of one kind to their spelling: `normalise` of each, those of plain ASCII all at once.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> normalise_all("email", pa.array(["Anna@Example.org", "noreply@example.org", "anna"]))
+    ['anna@example.org', None, None]
+    """
+    if kind == "phone":
+        return [normalise(kind, text, region) for text in texts.to_pylist()]
+    lower = pc.ascii_lower(texts)
+    nobody = pc.or_(_fits(texts, _ZEROS), pc.is_in(lower, pa.array(sorted(_NOBODY))))
+    found = texts
+    if kind == "email":
+        found = pc.replace_substring_regex(lower, "^mailto:", "")
+        machine = pc.match_substring_regex(found, f"^(?:{_MACHINES.pattern})@")
+        nobody = pc.or_(nobody, pc.or_(machine, pc.invert(_fits(found, _EMAIL))))
+    elif kind in {"cookie", "device"}:
+        found = pc.if_else(_fits(lower, _HEXADECIMAL), lower, texts)
+    spelled: list[str | None] = pc.if_else(nobody, pa.scalar(None, pa.string()), found).to_pylist()
+    for place in np.flatnonzero(~_fits(texts, _USUAL).to_numpy(zero_copy_only=False)).tolist():
+        spelled[place] = normalise(kind, texts[place].as_py(), region)
+    return spelled
+
+
+def _fits(texts: pa.Array, pattern: re.Pattern[str]) -> pa.BooleanArray:
+    """Say of every text whether all of it fits a pattern; of plain ASCII as `re` would."""
+    return pc.match_substring_regex(texts, f"^(?:{pattern.pattern})$")
+
+
 def _email(text: str) -> str | None:
     address = text.lower().removeprefix("mailto:")
     if not _EMAIL.fullmatch(address) or _MACHINES.fullmatch(address.partition("@")[0]):
@@ -109,6 +149,26 @@ def pseudonym(kind: str, value: str, key: bytes) -> str:
     'b2f10119c573212af45c062c9b945e68'
     """
     return hmac.digest(key, f"{kind}:{value}".encode(), hashlib.sha256).hex()[:32]
+
+
+def pseudonyms(kind: str, values: Iterable[str | None], key: bytes) -> list[str | None]:
+    """Return the `pseudonym` of each of many values of one kind; None for None.
+
+    Examples
+    --------
+    >>> pseudonyms("email", ["anna@example.org", None], b"0123456789abcdef")
+    ['b2f10119c573212af45c062c9b945e68', None]
+    """
+    # The key is taken in once, not once per value.
+    begun = hmac.new(key, f"{kind}:".encode(), hashlib.sha256)
+    found: list[str | None] = []
+    for value in values:
+        if value is not None:
+            one = begun.copy()
+            one.update(value.encode())
+            value = one.hexdigest()[:32]
+        found.append(value)
+    return found
 
 
 def key_from_environment() -> bytes:

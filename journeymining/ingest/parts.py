@@ -20,6 +20,9 @@ _TYPES = {
     "TIMESTAMPTZ": pa.timestamp("us", tz="UTC"),
 }
 
+_BOUNDED = frozenset({"source", "stream", "timestamp"})
+"""Columns by whose least and greatest value a reader may skip rows; to know those of all would cost a tenth more."""
+
 
 def schema_of(columns: Mapping[str, str]) -> pa.Schema:
     """Return the schema of a table: what is null in no row of one part may be null in another."""
@@ -71,6 +74,7 @@ class PartWriter:
             schema,
             compression="zstd",
             use_dictionary=repeated,
+            write_statistics=[one.name for one in schema if one.name in _BOUNDED],
             column_encoding={
                 one.name: "DELTA_BINARY_PACKED"
                 for one in schema

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from journeymining.exceptions import InputError, SpecError, UsageError
 from journeymining.ingest.batches import pull_batches, read_state
+from journeymining.ingest.landing import Landing
 from journeymining.ingest.library import SPEC, connector_folder
 from journeymining.ingest.mapping import EVENT_COLUMNS, IDENTIFIER_COLUMNS, REJECTED_COLUMNS, SURVEY_COLUMNS
 from journeymining.ingest.parts import schema_of
-from journeymining.ingest.pulling import Landed, Telling, TellingWriter, as_pulled, landing_nothing, puller_of
-from journeymining.ingest.readers import land
+from journeymining.ingest.pulling import Landed, Telling, as_pulled, landing_nothing, puller_of
 from journeymining.ingest.sources import adapt, expected_columns, find_files
 from journeymining.ingest.specs import read_connector
 from journeymining.writing import whole_file, whole_folder
@@ -135,7 +135,19 @@ def ingest_source(
 
     place = Place(name, document)
     connector, files, ignored = open_source(name, config, base=base, document=document)
-    raw_folder = Path(raw_dir) / name
+    raw_folder, work_folder = Path(raw_dir) / name, Path(work_dir) / name
+    mapped = partial(
+        map_streams,
+        name,
+        connector,
+        config,
+        zone=config.timezone or timezone,
+        region=config.region or region,
+        key=key,
+        place=place,
+        memory=memory,
+        threads=threads,
+    )
     if config.pulled:
         if pull:
             pull_source(
@@ -143,48 +155,22 @@ def ingest_source(
             )
         state = read_state(raw_folder)
         counted = {stream: _counted(state.get(stream)) for stream in connector.streams}
-        quality = {
-            "connector": connector.connector,
-            "url": config.shown,
-            "pulled": {stream: _told(known) for stream, known in state.items()},
-            "absent_streams": [stream for stream in connector.streams if stream not in state],
-            "columns_changed": {stream: known["changes"] for stream, known in state.items() if known["changes"]},
-        }
+        with whole_folder(work_folder, force=True) as work:
+            counts = mapped(raw=raw_folder, landed=counted, work=work)
+        about = _about_pulled(connector, config, state)
     else:
         before = _raw_columns(raw_folder)
-        with whole_folder(raw_folder, force=True) as raw:
-            counted = {
-                stream: _land(stream, connector.streams[stream], paths, config, raw, Path(base), landed)
+        # Raw records and what is made of them come to be together; should the machine stop between, raw ones are there.
+        with whole_folder(work_folder, force=True) as work, whole_folder(raw_folder, force=True) as raw:
+            landings = {
+                stream: _landing(stream, connector.streams[stream], paths, config, raw, Path(base), landed)
                 for stream, paths in files.items()
             }
-        quality = {
-            "connector": connector.connector,
-            "files": {stream: [_shown(path, Path(base)) for path in paths] for stream, paths in files.items() if paths},
-            "absent_streams": [stream for stream, paths in files.items() if not paths],
-            "ignored_files": [_shown(path, Path(base)) for path in ignored],
-            "columns_changed": _columns_changed(before, _raw_columns(raw_folder)),
-        }
-    result = IngestResult(name, quality=quality)
-    with whole_folder(Path(work_dir) / name, force=True) as work:
-        mapped = map_streams(
-            name,
-            connector,
-            config,
-            raw=raw_folder,
-            landed=counted,
-            work=work,
-            zone=config.timezone or timezone,
-            region=config.region or region,
-            key=key,
-            place=place,
-            memory=memory,
-            threads=threads,
-        )
-    result.quality |= mapped
-    for table in TABLES:
-        result.files[table] = sorted((Path(work_dir) / name / table).glob("*.parquet"))
-    logger.info("source %s: %d events", name, quality["events"])
-    return result
+            counts = mapped(raw=raw, landings=landings, work=work)
+        about = _about_files(connector, files, ignored, Path(base), before, _raw_columns(raw_folder))
+    tables = {table: sorted((work_folder / table).glob("*.parquet")) for table in TABLES}
+    logger.info("source %s: %d events", name, counts["events"])
+    return IngestResult(name, files=tables, quality={**about, **counts})
 
 
 def open_source(
@@ -232,6 +218,33 @@ def pull_source(
     return pull_batches(puller, Path(raw_dir) / name, full_refresh=full_refresh)
 
 
+def _about_pulled(connector: Connector, config: SourceConfig, state: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "connector": connector.connector,
+        "url": config.shown,
+        "pulled": {stream: _told(known) for stream, known in state.items()},
+        "absent_streams": [stream for stream in connector.streams if stream not in state],
+        "columns_changed": {stream: known["changes"] for stream, known in state.items() if known["changes"]},
+    }
+
+
+def _about_files(
+    connector: Connector,
+    files: Mapping[str, list[Path]],
+    ignored: list[Path],
+    base: Path,
+    before: Mapping[str, list[str]],
+    now: Mapping[str, list[str]],
+) -> dict[str, Any]:
+    return {
+        "connector": connector.connector,
+        "files": {stream: list(_shown(paths, base)) for stream, paths in files.items() if paths},
+        "absent_streams": [stream for stream, paths in files.items() if not paths],
+        "ignored_files": list(_shown(ignored, base)),
+        "columns_changed": _columns_changed(before, now),
+    }
+
+
 def _counted(known: dict[str, Any] | None) -> dict[str, int]:
     return {
         "records": known["records"] if known else 0,
@@ -273,25 +286,29 @@ def _connector(config: SourceConfig, base: Path, place: Place) -> Connector:
     return read_connector(folder / SPEC)
 
 
-def _land(
+def _landing(
     name: str, stream: Stream, paths: list[Path], config: SourceConfig, raw: Path, base: Path, tell: Landed
-) -> dict[str, int]:
-    records, replaced = 0, 0
+) -> Landing:
     columns = expected_columns(stream, config)
-    with TellingWriter(raw / name, name, tell) as writer:
-        for path in paths:
-            landed = land(path, writer, stream=stream, name=_shown(path, base), columns=columns)
-            records += landed.records
-            replaced += landed.replaced
-    return {"records": records, "records_with_broken_text": replaced}
+    return Landing(stream, _shown(paths, base), columns=columns, folder=raw / name, tell=partial(tell, name))
 
 
-def _shown(path: Path, base: Path) -> str:
-    """Return a path as results may show it: relative to the job, never where a machine keeps it."""
-    try:
-        return path.relative_to(base).as_posix()
-    except ValueError:
-        return path.name
+def _shown(paths: list[Path], base: Path) -> dict[str, Path]:
+    """Return files by their names as results may show them: relative to the job, never where a machine keeps them.
+
+    A file outside the folder of the job is named by as much of the end of its path as no other one has.
+    """
+    found: dict[str, Path] = {}
+    for path in paths:
+        try:
+            name = path.relative_to(base).as_posix()
+        except ValueError:
+            ends = ("/".join(path.parts[place:]) for place in range(len(path.parts) - 1, -1, -1))
+            name = next(
+                end for end in ends if sum(f"/{other.as_posix()}".endswith(f"/{end}") for other in set(paths)) == 1
+            )
+        found[name] = path
+    return found
 
 
 def ingest_sources(

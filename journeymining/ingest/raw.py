@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-GROUP = 50_000
-"""Rows of a row group, or more. Four hundred files of fifty lines each are one row group, not four hundred files."""
+GROUP = 200_000
+"""Rows of a row group, or more, which are mapped together. Four hundred files of fifty lines each are one."""
 
 _ONCE = frozenset({"line", "_line"})
 """Columns of which no two values are equal, mostly: no dictionary is tried."""
@@ -24,6 +25,13 @@ class RawWriter:
     """Writes batches of text columns into a folder as ``00000.parquet``, ``00001.parquet``, ...
 
     A new file begins only where the columns are others than before.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to write.
+    grouped : function, optional
+        Is given every row group, when it is about to be written.
 
     Examples
     --------
@@ -38,8 +46,9 @@ class RawWriter:
     [('00000.parquet', 4)]
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, grouped: Callable[[pa.Table], object] | None = None) -> None:
         self.folder, self.rows, self.files = folder, 0, 0
+        self._grouped = grouped
         self._waiting: list[pa.RecordBatch] = []
         self._writer: pq.ParquetWriter | None = None
         self._path: Path | None = None
@@ -75,6 +84,7 @@ class RawWriter:
                 table.schema,
                 compression="zstd",
                 use_dictionary=repeated,
+                write_statistics=[one for one in ("_file", "_line") if one in table.column_names],
                 column_encoding=dict.fromkeys({"_line"} & set(table.column_names), "DELTA_BINARY_PACKED"),
                 store_schema=False,
             )
@@ -82,6 +92,8 @@ class RawWriter:
         self._wait()
         if table.num_rows:
             self._packed = self._packing.submit(self._writer.write_table, table, row_group_size=table.num_rows)
+            if self._grouped:
+                self._grouped(table)
         # The schema is needed to tell whether the next batch fits.
         self._waiting = [self._waiting[-1].slice(0, 0)]
 

@@ -60,14 +60,24 @@ class Landed:
 
 
 def land(file: Path, writer: RawWriter, *, stream: Stream, name: str, columns: Sequence[str]) -> Landed:
-    """Write the records of a file to raw Parquet, as they are.
+    """Write the records of a file to raw Parquet, as they are; see `records`."""
+    landed = Landed()
+    for batch in records(file, landed, stream=stream, name=name, columns=columns):
+        writer.write(batch)
+    return landed
+
+
+def records(
+    file: Path, landed: Landed, *, stream: Stream, name: str, columns: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """Yield the records of a file as raw batches, as they are.
 
     Parameters
     ----------
     file : Path
         What to read.
-    writer : RawWriter
-        Where the records go.
+    landed : Landed
+        Where they are counted.
     stream : Stream
         Says how the file is written.
     name : str
@@ -80,7 +90,6 @@ def land(file: Path, writer: RawWriter, *, stream: Stream, name: str, columns: S
     InputError
         If the file cannot be read, or a table with a header has none of the fields.
     """
-    landed = Landed()
     format_ = stream.format
     try:
         if format_.type == "parquet":
@@ -94,11 +103,10 @@ def land(file: Path, writer: RawWriter, *, stream: Stream, name: str, columns: S
         else:
             batches = _lines(file, format_, landed)
         for batch in batches:
-            writer.write(batch.append_column(FILE, _same(name, batch.num_rows)))
+            yield batch.append_column(FILE, _same(name, batch.num_rows))
     except (OSError, EOFError, lzma.LZMAError, csv.Error, pa.ArrowInvalid) as error:
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"{file}: cannot be read as {format_.type.replace('_', ' ')} ({reason}).") from None
-    return landed
 
 
 def _same(text: str, rows: int) -> pa.DictionaryArray:

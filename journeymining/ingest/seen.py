@@ -105,7 +105,9 @@ class Seen:
             self._marks = np.zeros(1 << (_BITS - 3), np.uint8)
         for high, _, _ in runs:
             place, bit = _place(high)
-            np.bitwise_or.at(self._marks, place, bit)
+            # Runs are sorted: keys of one byte stand together.
+            first = np.flatnonzero(np.append(True, place[1:] != place[:-1]))
+            self._marks[place[first]] |= np.bitwise_or.reduceat(bit, first)
 
     def _marked(self, high: NDArray[np.uint64]) -> NDArray[np.bool_]:
         assert self._marks is not None

@@ -169,8 +169,8 @@ def _stands_there(block: bytes, columns: dict[str, pa.Array], rows: NDArray[np.i
         fits = pc.match_substring_regex(texts, _COMBINED[name][1]).to_numpy(zero_copy_only=False)
         width = pc.binary_length(texts).to_numpy()
         if not fits.all():
-            good &= fits if codes is None else fits[codes]
-        widths.append(width if codes is None else width[codes])
+            good &= fits if codes is None else fits.take(codes)
+        widths.append(width if codes is None else width.take(codes))
     quotes = sum(2 for name in columns if _COMBINED[name][0])
     length = np.sum(widths, axis=0, dtype=np.int64) + (len(widths) + quotes)
     ends = np.cumsum(length)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -15,24 +15,17 @@ from journeymining.ingest.agents import add_functions
 from journeymining.ingest.batches import batches
 from journeymining.ingest.chunks import portions, raw_files, raw_sql, stored_fields
 from journeymining.ingest.clocks import MACROS
-from journeymining.ingest.coded import Coded, made, one_chunk
-from journeymining.ingest.distinct import Converted, agent_hash, bot_mark, identifier_hash
+from journeymining.ingest.coded import Coded, made
+from journeymining.ingest.distinct import Converted, agent_hash, bot_mark, each, identifier_hashes
 from journeymining.ingest.hashes import ids as row_ids
-from journeymining.ingest.mapping import (
-    EVENT_COLUMNS,
-    IDENTIFIER_COLUMNS,
-    REJECTED_COLUMNS,
-    SILENT_EFFORT,
-    SURVEY_COLUMNS,
-    can_filter,
-    rules_of,
-)
-from journeymining.ingest.parts import PartWriter, schema_of
-from journeymining.ingest.readers import FILE, LINE, TEXT
+from journeymining.ingest.landing import ahead
+from journeymining.ingest.mapping import SILENT_EFFORT, can_filter, rules_of
+from journeymining.ingest.readers import TEXT
 from journeymining.ingest.records import is_plain, value_sql
 from journeymining.ingest.seen import Seen
 from journeymining.ingest.specs import kind_of
-from journeymining.ingest.values import identifier, literal, number_sql
+from journeymining.ingest.tables import Tables
+from journeymining.ingest.values import literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,10 +34,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from journeymining.ingest.chunks import Portion
+    from journeymining.ingest.landing import Landing
     from journeymining.ingest.mapping import Candidates
     from journeymining.ingest.pull import Place
     from journeymining.ingest.sources import SourceConfig
     from journeymining.ingest.specs import Connector, Stream
+
+
+# A progress bar would be drawn on stdout, among the results.
+SESSION = "SET TimeZone = 'UTC'; SET enable_progress_bar = false"
 
 
 @dataclass
@@ -62,6 +60,8 @@ class Source:
     place: Place
     db: duckdb.DuckDBPyConnection
     writers: ThreadPoolExecutor
+    landings: Mapping[str, Landing]
+    """Streams whose records are landed while they are mapped."""
 
     def files(self, stream: str) -> list[Path]:
         """Return the files of a stream's raw records: of what was pulled, only the batches that count."""
@@ -92,9 +92,7 @@ def connect(work: Path, memory: str, threads: int | None) -> duckdb.DuckDBPyConn
     if threads:
         settings["threads"] = threads
     connection = duckdb.connect(config=settings)
-    connection.execute("SET TimeZone = 'UTC'")
-    # It would be drawn on stdout, among the results.
-    connection.execute("SET enable_progress_bar = false")
+    connection.execute(SESSION)
     for macro in MACROS.split(";\n"):
         if macro.strip():
             connection.execute(macro)
@@ -108,7 +106,8 @@ def map_streams(
     config: SourceConfig,
     *,
     raw: Path,
-    landed: Mapping[str, Mapping[str, int]],
+    landed: Mapping[str, Mapping[str, int]] | None = None,
+    landings: Mapping[str, Landing] | None = None,
     work: Path,
     zone: str | None,
     region: str | None,
@@ -117,22 +116,39 @@ def map_streams(
     memory: str,
     threads: int | None,
 ) -> dict[str, Any]:
-    """Map the landed records of a source, and return the counts; see `journeymining.ingest.pull.ingest_source`."""
+    """Map the records of a source, and return the counts; see `journeymining.ingest.pull.ingest_source`.
+
+    Parameters
+    ----------
+    landed : mapping, optional
+        Stream -> what was counted when its records landed, where they have.
+    landings : mapping of str to Landing, optional
+        Stream -> what lands its records, where they have not.
+    """
     import shutil
 
     # Packing what is done and mapping what comes next go on at the same time.
     with connect(work, memory, threads) as db, ThreadPoolExecutor(max_workers=1) as writers:
-        source = Source(name, connector, config, raw, work, zone, region, key, place, db, writers)
-        fields = {stream: stored_fields(source, stream) for stream in _stored(source)}
+        source = Source(name, connector, config, raw, work, zone, region, key, place, db, writers, landings or {})
+        stored = _stored(source)
+        for stream in stored:
+            if stream in source.landings:
+                source.landings[stream].land()
+        fields = {stream: stored_fields(source, stream) for stream in stored}
         streams = {}
         for stream, spec in connector.streams.items():
-            if landed[stream]["records"]:
-                counts = dict(landed[stream])
-                if not config.from_files:
-                    once = int(source.rows(f"SELECT count(*) FROM {fields[stream]}")[0][0])
-                    # Seen by several pulls: the overlap, and records that changed meanwhile.
-                    counts |= {"records": once, "read_again": counts["records"] - once}
-                streams[stream] = {**counts, **_Mapping(source, stream, spec).run(fields)}
+            if stream not in source.landings and not (landed or {})[stream]["records"]:
+                continue
+            mapping = _Mapping(source, stream, spec)
+            mapping.run(fields)
+            counts = source.landings[stream].counts if stream in source.landings else dict((landed or {})[stream])
+            if not counts["records"]:
+                continue
+            if not config.from_files:
+                once = int(source.rows(f"SELECT count(*) FROM {fields[stream]}")[0][0])
+                # Seen by several pulls: the overlap, and records that changed meanwhile.
+                counts |= {"records": once, "read_again": counts["records"] - once}
+            streams[stream] = {**counts, **mapping.finish()}
     shutil.rmtree(work / "steps", ignore_errors=True)
     shutil.rmtree(work / "spill", ignore_errors=True)
     return {**_totals(streams), "streams": streams}
@@ -154,7 +170,7 @@ def _stored(source: Source) -> list[str]:
 
 
 class _Mapping:
-    """What becomes of the records of one stream: the tables they are written to, and what is counted on the way."""
+    """What becomes of the records of one stream, and what is counted on the way."""
 
     def __init__(self, source: Source, name: str, stream: Stream) -> None:
         self.source, self.name, self.stream = source, name, stream
@@ -165,35 +181,37 @@ class _Mapping:
         self.time_rules: Counter[str] = Counter()
         self.without: Counter[str] = Counter()
         self.seen = {kind: Seen() for kind in self.rules if kind != "records" and self._may_repeat(kind)}
-        self.parts: dict[str, PartWriter] = {}
-        self.kinds = {one: str(kind_of(one, rules)) for one, rules in stream.identifiers.items()}
-        self.bots = Converted(bot_mark)
-        self.agents = Converted(agent_hash(source.key)) if source.key else None
+        kinds = {one: str(kind_of(one, rules)) for one, rules in stream.identifiers.items()}
+        self.tables = Tables(source, name, stream, kinds)
+        self.bots = Converted(each(bot_mark))
+        self.agents = Converted(each(agent_hash(source.key))) if source.key else None
         self.pseudonyms = {
-            one: Converted(identifier_hash(kind, source.region, source.key)) for one, kind in self.kinds.items()
+            one: Converted(identifier_hashes(kind, source.region, source.key)) for one, kind in kinds.items()
         }
 
     def _may_repeat(self, kind: str) -> bool:
         """Whether two candidates may have one id. Records of one file that are numbered cannot, by one rule."""
         numbered = self.stream.key == "content" and (kind == "surveys" or len(self.stream.events) == 1)
-        return not (numbered and len(raw_files(self.source.files(self.name))) == 1)
+        landing = self.source.landings.get(self.name)
+        files = raw_files(self.source.files(self.name)) if landing is None else landing.paths
+        return not (numbered and len(files) == 1)
 
-    def run(self, fields: Mapping[str, str]) -> dict[str, Any]:
-        """Map the stream, and return the counts."""
-        source, stream = self.source, self.stream
-        for portion in portions(source, self.name, fields):
-            self._take(portion)
+    def run(self, fields: Mapping[str, str]) -> None:
+        """Map the stream."""
+        with self.source.db.cursor() as cursor:
+            cursor.execute(SESSION)
+            # The next portion is made while this one is mapped.
+            source = replace(self.source, db=cursor)
+            for portion in ahead(portions(source, self.name, fields)):
+                self._take(portion)
         self._refuse_undeclared()
-        for part in self.parts.values():
-            part.close()
-        identifiers = self._finish_identifiers()
-        if stream.order and "source_events" in self.parts:
-            self._number_events()
-        if source.config.rejected_text and "rejected" in self.parts:
-            self._add_text()
+
+    def finish(self) -> dict[str, Any]:
+        """Finish the tables, and return the counts."""
+        source, stream = self.source, self.stream
         return {
             **self.counts,
-            "identifiers": identifiers,
+            "identifiers": self.tables.finish(),
             **({"unanswered": self.unanswered} if "surveys" in self.rules else {}),
             **({"records_without_question": self.without["surveys"]} if "surveys" in self.rules else {}),
             **({"records_without_event": self.without["events"]} if "events" in self.rules else {}),
@@ -226,11 +244,13 @@ class _Mapping:
         found = {}
         for one, rules in self.stream.identifiers.items():
             texts = made(self.source.db, {"text": value_sql(rules)}, portion.fields, portion.rows)["text"]
-            readable = texts.at(portion.readable)
-            converted = self.pseudonyms[one](readable)
-            codes = np.zeros(portion.rows, np.int32)
-            codes[portion.readable] = converted.codes
-            found[one] = Coded(codes, converted.values)
+            if portion.problem.there.any():
+                converted = self.pseudonyms[one](texts.at(portion.readable))
+                codes = np.zeros(portion.rows, np.int32)
+                codes[portion.readable] = converted.codes
+                found[one] = Coded(codes, converted.values)
+            else:
+                found[one] = self.pseudonyms[one](texts)
         return found
 
     def _judge(self, kind: str, portion: Portion, found: Candidates, pseudonyms: Mapping[str, Coded]) -> None:
@@ -247,7 +267,7 @@ class _Mapping:
         if rejected.any():
             reasons = found.reason.at(rejected)
             self.rejected.update(reasons.told())
-            self._reject(portion, found.record[rejected], reasons)
+            self.tables.reject(portion, found.record[rejected], reasons)
         good = found.at(~(left | rejected)) if left.any() or rejected.any() else found
         self.counts["linking_records" if kind == "records" else kind] += len(good)
         for name, flags in good.flags.items():
@@ -255,12 +275,17 @@ class _Mapping:
                 self.lost[name.removeprefix("_lost:")] += int(flags.sum())
         if not len(good):
             return
-        ids = row_ids(self.source.db, good.hash)
+        ids = row_ids(self.source.db, good.hash, self.source.key)
         if kind == "events":
-            self._write_events(portion, good, ids)
+            self.time_rules.update(good.columns["time_rule"].told())
+            if self.agents and self.source.config.agents == "pseudonym":
+                good.columns["resource"] = self.agents(good.columns["resource"])
+            self.tables.events(portion, good, ids)
         elif kind == "surveys":
-            self._write_surveys(good, ids)
-        self._write_identifiers(good, ids, pseudonyms)
+            # Whom nobody heard of was asked all the same: without them there is no response rate.
+            self.unanswered += int((~good.columns["value"].there).sum())
+            self.tables.surveys(good, ids)
+        self.tables.identifiers(good, ids, pseudonyms)
 
     def _repeated(self, kind: str, found: Candidates) -> NDArray[np.bool_]:
         """Say which good candidates have the id of an earlier one: a file copied, an export repeated."""
@@ -269,88 +294,6 @@ class _Mapping:
             good = ~(found.out.there | found.reason.there)
             repeated[good] = self.seen[kind].add(found.hash[good]) > 0
         return repeated
-
-    def _write_events(self, portion: Portion, events: Candidates, ids: pa.Array) -> None:
-        columns = events.columns
-        self.time_rules.update(columns["time_rule"].told())
-        if self.agents and self.source.config.agents == "pseudonym":
-            columns = {**columns, "resource": self.agents(columns["resource"])}
-        ordered = {name: one.array() for name, one in columns.items() if name.startswith("o:")}
-        lines = portion.line[events.record]
-        number = lines * len(self.stream.events) + events.rule
-        given = {
-            **self._constants(len(events)),
-            **{name: columns[name].array() for name in EVENT_COLUMNS if name in columns},
-            "event_id": ids,
-            # By the fields of the stream, where it has such: see `_number_events`.
-            "source_order": pa.nulls(len(events), pa.int64()) if ordered else pa.array(number),
-        }
-        extra = dict.fromkeys(ordered, "VARCHAR")
-        if ordered:
-            ours = {FILE: portion.file.at(events.record).array(), LINE: pa.array(lines), "_rule": pa.array(events.rule)}
-            given |= {**ordered, **ours}
-            extra |= {FILE: "VARCHAR", LINE: "BIGINT", "_rule": "BIGINT"}
-        self._part("source_events", {**EVENT_COLUMNS, **extra}).write(given)
-
-    def _write_surveys(self, answers: Candidates, ids: pa.Array) -> None:
-        # Whom nobody heard of was asked all the same: without them there is no response rate.
-        self.unanswered += int((~answers.columns["value"].there).sum())
-        columns = {name: answers.columns[name].array() for name in SURVEY_COLUMNS if name in answers.columns}
-        given = {**columns, **self._constants(len(answers)), "survey_id": ids, "event_id": ids}
-        self._part("surveys", SURVEY_COLUMNS).write(given)
-
-    def _constants(self, rows: int) -> dict[str, pa.Array]:
-        texts = {"source": self.source.name, "stream": self.name}
-        return {name: Coded.same(text, rows).array() for name, text in texts.items()}
-
-    def _number_events(self) -> None:
-        """Say in which order events of one time came, where records have an order of their own."""
-        fields = ", ".join(f"{number_sql(identifier(f'o:{field}'))} NULLS FIRST" for field in self.stream.order)
-        number = f"row_number() OVER (PARTITION BY timestamp ORDER BY {fields}, {FILE}, {LINE}, _rule, event_id)"
-        items = ", ".join(f"{number} AS {one}" if one == "source_order" else one for one in EVENT_COLUMNS)
-        path = self.parts["source_events"].path
-        query = f"SELECT {items} FROM read_parquet({literal(str(path))})"
-        self._replace(path, f"{query} ORDER BY {FILE}, {LINE}, _rule, timestamp, event_id")
-
-    def _replace(self, path: Path, query: str) -> int:
-        """Write a part again, as a query of itself says; return its rows."""
-        work = path.with_suffix(".again")
-        copied = self.source.rows(f"COPY ({query}) TO {literal(str(work))} (FORMAT parquet, COMPRESSION zstd)")
-        work.replace(path)
-        return int(copied[0][0])
-
-    def _write_identifiers(self, good: Candidates, ids: pa.Array, pseudonyms: Mapping[str, Coded]) -> None:
-        tables = []
-        for one, kind in self.kinds.items():
-            values = pseudonyms[one].at(good.record)
-            there = np.flatnonzero(values.there)
-            all_there = len(there) == len(good)
-            columns = {
-                "source": Coded.same(self.source.name, len(there)),
-                "kind": Coded.same(kind, len(there)),
-                "value_hash": values.at(there),
-                "timestamp": good.columns["timestamp"].at(there),
-            }
-            arrays = {name: column.array() for name, column in columns.items()}
-            tables.append({**arrays, "event_id": ids if all_there else ids.take(pa.array(there))})
-        # A record may say one thing twice, in two fields of one kind.
-        if len(set(self.kinds.values())) < len(self.kinds):
-            tables = [_once(tables)]
-        for table in tables:
-            if len(table["event_id"]):
-                self._part("identifiers", IDENTIFIER_COLUMNS).write(table)
-
-    def _finish_identifiers(self) -> int:
-        """Return the number of identifiers; of records that only link them, those that are there twice count once."""
-        part = self.parts.get("identifiers")
-        if part is None:
-            return 0
-        if "records" not in self.kinds:
-            return part.rows
-        once = f"""
-            SELECT source, event_id, kind, value_hash, min(timestamp) AS timestamp
-            FROM read_parquet({literal(str(part.path))}) GROUP BY ALL ORDER BY event_id, kind, value_hash"""
-        return self._replace(part.path, once)
 
     def _unreadable(self, portion: Portion) -> None:
         records = np.flatnonzero(portion.problem.there)
@@ -361,35 +304,7 @@ class _Mapping:
         reasons = Coded(problems.codes, pa.array(texts, pa.string()))
         self.counts["candidates"] += len(records)
         self.rejected.update(reasons.told())
-        self._reject(portion, records, reasons)
-
-    def _reject(self, portion: Portion, records: NDArray[np.int64], reasons: Coded) -> None:
-        rows = {
-            "file": portion.file.at(records).array(),
-            "line": pa.array(portion.line[records]),
-            "reason": reasons.array(),
-        }
-        order = [(name, "ascending") for name in rows]
-        table = pa.table(
-            {name: array.cast(schema_of(REJECTED_COLUMNS).field(name).type) for name, array in rows.items()}
-        )
-        table = table.sort_by(order)
-        given = {name: one_chunk(table.column(name)) for name in rows}
-        nothing = pa.nulls(len(records), pa.string())
-        self._part("rejected", REJECTED_COLUMNS).write({**self._constants(len(records)), **given, "record": nothing})
-
-    def _add_text(self) -> None:
-        """Give the rejected rows the text of their records."""
-        source, path = self.source, self.parts["rejected"].path
-        kept = raw_sql(source.files(self.name))
-        if not source.config.from_files:
-            kept = f"read_parquet({literal(str(source.parquet(f'fields-{self.name}')))})"
-        raw = f"SELECT {FILE} AS file, {LINE} AS line, any_value(to_json(raw)) AS text FROM {kept} AS raw GROUP BY ALL"
-        self._replace(
-            path,
-            f"SELECT r.* REPLACE (CAST(t.text AS VARCHAR) AS record) FROM read_parquet({literal(str(path))}) AS r "
-            f"LEFT JOIN ({raw}) AS t USING (file, line) ORDER BY file, line, reason",
-        )
+        self.tables.reject(portion, records, reasons)
 
     def _refuse_undeclared(self) -> None:
         """Stop where times need a zone that nobody declared, or effort scores a direction."""
@@ -406,15 +321,6 @@ class _Mapping:
                 "Add `set: {direction: lower_is_better}` or `set: {direction: higher_is_better}`.",
             )
 
-    def _part(self, table: str, columns: Mapping[str, str]) -> PartWriter:
-        """Return the writer of a part of a result table."""
-        if table not in self.parts:
-            folder = self.source.work / table
-            folder.mkdir(parents=True, exist_ok=True)
-            path = folder / f"{len(list(folder.iterdir())):03d}-{self.name}.parquet"
-            self.parts[table] = PartWriter(path, columns, self.source.writers)
-        return self.parts[table]
-
 
 def _without(portion: Portion, candidates: Candidates, *, unfolded: bool) -> int:
     """Count records of which nothing came, not even something to reject; members of one list are one record."""
@@ -426,16 +332,6 @@ def _without(portion: Portion, candidates: Candidates, *, unfolded: bool) -> int
     files = int(portion.file_rank.max(initial=0)) + 1
     record = portion.line * files + portion.file_rank
     return len(np.unique(record[portion.readable])) - len(np.unique(record[candidates.record]))
-
-
-def _once(tables: list[dict[str, pa.Array]]) -> dict[str, pa.Array]:
-    """Return the rows of some tables, equal ones once."""
-    schema = schema_of(IDENTIFIER_COLUMNS)
-    whole = pa.concat_tables(
-        pa.table([table[one.name].cast(one.type) for one in schema], schema=schema) for table in tables
-    )
-    once = whole.group_by(schema.names, use_threads=False).aggregate([])
-    return {name: one_chunk(once.column(name)) for name in schema.names}
 
 
 def _absent_fields(source: Source, name: str, stream: Stream) -> list[str]:

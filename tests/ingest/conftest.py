@@ -22,6 +22,20 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 
+from journeymining.ingest import blocks, chunks, raw
+
+
+@pytest.fixture
+def portions_of(monkeypatch):
+    """Return what has records mapped so many at a time, and read in blocks as small."""
+
+    def small(rows):
+        monkeypatch.setattr(raw, "GROUP", rows)
+        monkeypatch.setattr(chunks, "GROUP", rows)
+        monkeypatch.setattr(blocks, "SIZE", rows)
+
+    return small
+
 
 @contextmanager
 def serving(answer):

@@ -7,7 +7,7 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
-from journeymining.ingest import chunks
+from journeymining.exceptions import InputError
 from journeymining.ingest.library import SPEC, connector_folder
 from journeymining.ingest.pull import ingest_sources
 from journeymining.ingest.sources import SourceConfig
@@ -29,15 +29,15 @@ def tables(connector, out):
 @pytest.mark.parametrize(
     "connector", ["access_log", "genesys", "ga4", "survey_csv", "asterisk_cdr", "hubspot", "matomo"]
 )
-def test_portions_of_two_records_give_what_one_portion_gives(tmp_path, monkeypatch, connector):
+def test_portions_of_two_records_give_what_one_portion_gives(tmp_path, portions_of, connector):
     whole = tables(connector, tmp_path / "whole")
-    monkeypatch.setattr(chunks, "CHUNK", 2)
+    portions_of(2)
 
     assert tables(connector, tmp_path / "portions") == whole
 
 
-def test_repeated_lines_are_numbered_and_copied_files_left_out_across_portions(tmp_path, monkeypatch):
-    monkeypatch.setattr(chunks, "CHUNK", 2)
+def test_repeated_lines_are_numbered_and_copied_files_left_out_across_portions(tmp_path, portions_of):
+    portions_of(2)
     row = "2026-03-01T10:00:00Z,visit,a@example.org\n"
     other = row.replace("10:00", "11:00")
     (tmp_path / "a.csv").write_text("time,activity,email\n" + row * 3 + other + row)
@@ -53,3 +53,39 @@ def test_repeated_lines_are_numbered_and_copied_files_left_out_across_portions(t
     assert quality["sources"]["s"]["streams"]["rows"]["left_out"] == {"duplicate": 3}
     ids = pq.read_table(tmp_path / "out/source_events.parquet").column("event_id").to_pylist()
     assert len(set(ids)) == 6
+
+
+def test_files_of_one_name_outside_the_job_are_two_files(tmp_path):
+    row = "2026-03-01T10:00:00Z,visit,a@example.org\n"
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "log.csv").write_text("time,activity,email\n" + row)
+    (tmp_path / "job").mkdir()
+    config = SourceConfig.model_validate({"connector": "csv", "path": str(tmp_path / "*/log.csv")})
+
+    quality = ingest_sources(
+        {"s": config}, timezone=None, region=None, key=None, out=tmp_path / "out", base=tmp_path / "job"
+    )
+
+    # The second is a copy of the first, not a second visit within one file.
+    assert quality["sources"]["s"]["files"] == {"rows": ["a/log.csv", "b/log.csv"]}
+    assert quality["sources"]["s"]["streams"]["rows"]["left_out"] == {"duplicate": 1}
+    assert quality["events"] == 1
+
+
+def test_a_table_that_cannot_be_read_to_its_end_changes_nothing(tmp_path):
+    config = SourceConfig.model_validate({"connector": "csv", "path": "*.csv"})
+    (tmp_path / "a.csv").write_text("time,activity,email\n2026-03-01T10:00:00Z,visit,a@example.org\n")
+
+    def pull():
+        return ingest_sources({"s": config}, timezone=None, region=None, key=None, out=tmp_path / "out", base=tmp_path)
+
+    pull()
+    before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    (tmp_path / "b.csv").write_text("none,of,these\n1,2,3\n")
+
+    with pytest.raises(InputError, match=r"b\.csv: none of the expected columns"):
+        pull()
+
+    after = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert after == before

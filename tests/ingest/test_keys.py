@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from journeymining.exceptions import UsageError
-from journeymining.ingest.keys import KINDS, key_from_environment, normalise, pseudonym
+from journeymining.ingest.keys import KINDS, key_from_environment, normalise, normalise_all, pseudonym, pseudonyms
 
 KEY = b"0123456789abcdef"
 
@@ -124,3 +125,33 @@ def test_the_key_comes_from_the_environment_or_not_at_all(monkeypatch):
     monkeypatch.delenv("JOURNEYMINING_KEY")
     with pytest.raises(UsageError, match="is not set"):
         key_from_environment()
+
+
+ODD = [
+    "0",
+    "-1",
+    "null",
+    "noreply",
+    "@",
+    ".org",
+    "mailto:",
+    "A",
+    "f",
+    " ",
+    "\x1c",
+    "\n",
+    "é",
+    "\u00a0",
+    "\u212a",
+    '"',
+    "+x",
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(texts=st.lists(st.lists(st.sampled_from(ODD), max_size=5).map("".join) | st.text(max_size=8), max_size=30))
+def test_many_are_spelled_as_each_of_them(kind, texts):
+    expected = [normalise(kind, text, "DE") for text in texts]
+
+    assert normalise_all(kind, pa.array(texts, pa.string()), "DE") == expected
+    assert pseudonyms(kind, expected, KEY) == [value and pseudonym(kind, value, KEY) for value in expected]

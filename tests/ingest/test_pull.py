@@ -112,6 +112,19 @@ def test_answers_are_filtered_with_their_identifiers(tmp_path, filters, left_out
     assert {row["event_id"] for row in rows(tmp_path, "identifiers")} == {row["event_id"] for row in answers}
 
 
+def test_identifiers_of_records_that_only_link_and_were_exported_twice_count_once(tmp_path):
+    folder = tmp_path / "crm"
+    folder.mkdir()
+    for name in ("Contact-1.csv", "Contact-2.csv"):
+        (folder / name).write_text("Id,AccountId,Email\nc1,a1,a@x.org\n", encoding="utf-8")
+    crm = {"connector": "salesforce", "path": "crm"}
+
+    quality = pull(tmp_path, crm=crm)
+
+    assert quality["sources"]["crm"]["streams"]["Contact"]["identifiers"] == quality["identifiers"] == 3
+    assert sorted(row["kind"] for row in rows(tmp_path, "identifiers")) == ["account", "contact", "email"]
+
+
 def test_records_that_only_link_are_filtered(tmp_path):
     folder = tmp_path / "crm"
     folder.mkdir()
