@@ -29,6 +29,7 @@ CODED = pa.dictionary(pa.int32(), pa.string())
 """Type of a column whose texts come again."""
 
 _MAGIC: dict[bytes, Callable[[Path, str], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+_UNREAD = {b"PK\x03\x04": "zip", b"\x28\xb5\x2f\xfd": "zstd", b"\x1f\x9d": "compress", b"7z\xbc\xaf": "7z"}
 _MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
 _REPLACED = "\ufffd".encode()
 
@@ -66,6 +67,8 @@ def blocks(file: Path, encoding: str, times: int = 1) -> Iterator[bytes]:
 def _unpacked(file: Path) -> Iterator[IO[bytes]]:
     with file.open("rb") as probe:
         packed = probe.read(6)
+    if unread := next((name for magic, name in _UNREAD.items() if packed.startswith(magic)), None):
+        raise InputError(f"{file}: is packed with {unread}. Unpack it, or pack it with gzip, bzip2 or xz.")
     opener = next((opener for magic, opener in _MAGIC.items() if packed.startswith(magic)), None)
     with cast("IO[bytes]", opener(file, "rb") if opener else file.open("rb")) as binary:
         yield binary

@@ -33,6 +33,9 @@ _NOBODY = frozenset(
     | {"unavailable", "not available", "blocked", "n/a", "na", "guest", "gast", "test", "false"}
     | {"(null)", "(none)", "(unknown)", "(not set)"}
 )
+_HIDDEN = frozenset({"+266696687", "+2562533", "+7378742833", "+86282452253", "+8656696"})
+"""What a network says instead of a number, on the keys of a telephone: ANONYMOUS, BLOCKED, RESTRICTED, UNAVAILABLE,
+UNKNOWN."""
 _ZEROS = re.compile(r"[0\s._-]*|-1")
 _EMAIL = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+\.[^@\s<>,;\".]+")
 _MACHINES = re.compile(r"(no[._-]?reply|do[._-]?not[._-]?reply|mailer-daemon|postmaster|bounces?)([+._-][^@]*)?")
@@ -134,7 +137,8 @@ def _phone(text: str, region: str | None) -> str | None:
     # Possible, not valid: plans of numbers change faster than libraries, and a real caller must not vanish.
     if len(str(parsed.national_number)) < _SHORTEST_NUMBER or not phonenumbers.is_possible_number(parsed):
         return None
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    found = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    return None if found in _HIDDEN else found
 
 
 def pseudonym(kind: str, value: str, key: bytes) -> str:

@@ -7,10 +7,12 @@ known by their first bytes. Bytes that are no text of the encoding become U+FFFD
 from __future__ import annotations
 
 import csv
+import difflib
 import io
 import json
 import lzma
 import re
+import zlib
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -44,6 +46,9 @@ Result = TypeVar("Result")
 BATCH = 50_000
 _FEW = 1_000
 """Rows of which nobody can tell whether texts differ."""
+
+_LINES = 100_000
+"""Lines of a record, at most: a quotation mark that is not closed would have one go on to the end of the file."""
 
 FILE, LINE, PROBLEM, TEXT = "_file", "_line", "_problem", "line"
 """Columns of every raw table: the file, the line (or row) in it, why the record cannot be read (mostly null); and, of
@@ -93,7 +98,7 @@ def records(
     format_ = stream.format
     try:
         if format_.type == "parquet":
-            batches = _parquet(file, landed)
+            batches = _parquet(file, columns, landed)
         elif format_.type == "csv":
             batches = _csv(file, format_, columns, landed)
         elif format_.type == "w3c":
@@ -104,7 +109,7 @@ def records(
             batches = _lines(file, format_, landed)
         for batch in batches:
             yield batch.append_column(FILE, _same(name, batch.num_rows))
-    except (OSError, EOFError, lzma.LZMAError, csv.Error, pa.ArrowInvalid) as error:
+    except (OSError, EOFError, lzma.LZMAError, zlib.error, csv.Error, pa.ArrowInvalid) as error:
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"{file}: cannot be read as {format_.type.replace('_', ' ')} ({reason}).") from None
 
@@ -279,7 +284,7 @@ def _w3c(file: Path, format_: Format, columns: Sequence[str], landed: Landed) ->
 
 
 def _named(
-    names: list[str], rows: list[list[str | None]], numbers: list[int], problems: list[str | None]
+    names: list[str], rows: Sequence[Sequence[str | None]], numbers: list[int], problems: list[str | None]
 ) -> pa.RecordBatch:
     values = zip(*rows, strict=True) if rows else ([] for _ in names)
     return _table({name: list(column) for name, column in zip(names, values, strict=True)}, numbers, problems)
@@ -288,16 +293,23 @@ def _named(
 def _csv(file: Path, format_: Format, columns: Sequence[str], landed: Landed) -> Iterator[pa.RecordBatch]:
     """Read blocks of simple records as columns, and all others row by row, by the rules of Python's ``csv``."""
     rows = _Rows(file, format_, landed)
-    names = _header(file, format_, columns, rows.header()) if format_.header else list(columns)
+    names = list(columns)
+    if format_.header:
+        header = rows.header()
+        if header is None:
+            # A quiet day: some systems write a file without even a header.
+            return
+        names = _header(file, format_, columns, header)
     differ: frozenset[str] | None = None
     while block := rows.block():
         table = _simple(block, names, format_, differ or frozenset())
         if table is None:
             if rows.retry(block):
                 continue
-            found = rows.slowly(block)
+            found = rows.slowly(block, len(names))
             landed.records += len(found)
-            yield _rows(names, [row for _, row in found], [number for number, _ in found], header=format_.header)
+            fields_ = [(row.fields + [""] * len(names))[: len(names)] for row in found]
+            yield _named(names, fields_, [row.line for row in found], [row.problem for row in found])
             continue
         landed.replaced += replaced(block)
         taken = {name: one_chunk(column) for name, column in zip(table[0].column_names, table[0].columns, strict=True)}
@@ -334,6 +346,16 @@ def _dialect(format_: Format) -> dict[str, Any]:
     }
 
 
+@dataclass
+class _Row:
+    """A record that was read character by character."""
+
+    line: int
+    """The number of its last line, of a broken one that of its first."""
+    fields: list[str]
+    problem: str | None
+
+
 class _Rows:
     """Where a table is read: block by block, or line by line where a record goes on in the next block."""
 
@@ -342,13 +364,21 @@ class _Rows:
         self._blocks, self._format, self._landed = blocks(file, format_.encoding, LARGE), format_, landed
         self._lines: Iterator[str] = iter(())
         self._waiting: deque[bytes] = deque()
-        self._before, self._begun = 0, False
+        self._before = 0
+        # Lines of the record that is being read, lines to be read again, and whether the last record did not end.
+        self._taken: list[str] = []
+        self._again: deque[str] = deque()
+        self._open = False
 
-    def header(self) -> list[str]:
-        """Return the first record; what comes after it is the next block."""
-        reader = csv.reader(self._fed(self.block()), **_dialect(self._format))
-        names = next(reader, [])
-        self._before += reader.line_num
+    def header(self) -> list[str] | None:
+        """Return the first record, None where there is nothing; what comes after it is the next block."""
+        block = self.block()
+        if not block:
+            return None
+        self._lines = _split_rows(block)
+        names = next(csv.reader(self._fed(), **_dialect(self._format)), [])
+        self._before += len(self._taken)
+        self._taken = []
         self._waiting.extend(block for block in ["".join(self._lines).encode()] if block)
         return names
 
@@ -369,30 +399,48 @@ class _Rows:
         self._before += line_count(block)
         return first
 
-    def slowly(self, block: bytes) -> list[tuple[int, list[str]]]:
-        """Read the records that begin in a block, with the numbers of their last lines."""
-        reader = csv.reader(self._fed(block), **_dialect(self._format))
+    def slowly(self, block: bytes, width: int) -> list[_Row]:
+        """Read the records that begin in a block.
+
+        One over several lines that does not end, or has not as many fields as wanted, is not believed: its first line
+        is a broken record, and the next one begins behind it. So a stray quotation mark costs one record, not all that
+        follow.
+        """
+        self._lines = _split_rows(block)
+        reader = csv.reader(self._fed(), **_dialect(self._format))
         rows = []
-        self._begun = False
-        for row in reader:
+        while (row := next(reader, None)) is not None:
+            taken, self._taken, opened, self._open = self._taken, [], self._open, False
+            fits = len(row) == width or (len(row) < width and not self._format.header)
+            problem = None if fits else "number of fields"
+            if opened or (len(taken) > 1 and not fits):
+                problem = "a quotation mark that is not closed" if opened else "number of fields, over several lines"
+                self._again.extendleft(reversed(taken[1:]))
+                taken = taken[:1]
+                row = next(csv.reader(taken, **_dialect(self._format)))
+                reader = csv.reader(self._fed(), **_dialect(self._format))
+            self._before += len(taken)
+            self._landed.replaced += sum("\ufffd" in line for line in taken)
             if row:
-                rows.append((self._before + reader.line_num, row))
-            self._begun = False
-        self._before += reader.line_num
+                rows.append(_Row(self._before, row, problem))
         return rows
 
-    def _fed(self, block: bytes) -> Iterator[str]:
-        """Yield the lines of a block, and of the next one if a record that has begun is not at its end."""
-        self._lines = _split_rows(block)
-        while True:
-            for line in self._lines:
-                self._begun = True
-                self._landed.replaced += "\ufffd" in line
-                yield line.replace("\0", "\ufffd") if "\0" in line else line
-            following = self.block() if self._begun else b""
-            if not following:
-                return
-            self._lines = _split_rows(following)
+    def _fed(self) -> Iterator[str]:
+        """Yield the lines of a block, and of the next ones while a record that has begun is not at its end."""
+        while (line := self._line()) is not None:
+            text = line.replace("\0", "\ufffd") if "\0" in line else line
+            self._taken.append(text)
+            yield text
+        self._open = bool(self._taken)
+
+    def _line(self) -> str | None:
+        if self._again:
+            return self._again.popleft()
+        line = next(self._lines, None)
+        if line is None and self._taken and len(self._taken) < _LINES:
+            self._lines = _split_rows(self.block())
+            line = next(self._lines, None)
+        return line
 
 
 def _split_rows(block: bytes) -> Iterator[str]:
@@ -403,34 +451,40 @@ def _split_rows(block: bytes) -> Iterator[str]:
 def _header(file: Path, format_: Format, columns: Sequence[str], header: list[str]) -> list[str]:
     names = [name.strip() for name in header]
     if not set(names) & set(columns):
-        found = ", ".join(names[:8]) or "nothing"
         raise InputError(
             f"{file}: none of the expected columns is in the header. Expected some of {', '.join(columns[:8])}; "
-            f"found {found}. If they have other names, say so with 'columns'; if fields are not separated by "
-            f"'{format_.delimiter}', with 'format: {{delimiter: ...}}'."
+            f"found {_told(names, columns)}. If they have other names, say so with 'columns'; if fields are not "
+            f"separated by '{format_.delimiter}', with 'format: {{delimiter: {_separating(header, columns)}}}'."
         )
     # Of columns with one name the first counts; the others get their place as name.
     return [name if name not in names[:place] else f"{name} ({place + 1})" for place, name in enumerate(names)]
 
 
-def _rows(names: list[str], rows: list[list[str]], numbers: list[int], *, header: bool) -> pa.RecordBatch:
-    width = len(names)
-    problems: list[str | None] = [None] * len(rows)
-    for place, row in enumerate(rows):
-        if len(row) == width:
-            continue
-        # Without a header, columns at the end that are not configured are simply not there.
-        if header or len(row) > width:
-            problems[place] = "number of fields"
-        rows[place] = (row + [""] * width)[:width]
-    columns = zip(*rows, strict=True) if rows else ([] for _ in names)
-    return _table({name: list(column) for name, column in zip(names, columns, strict=True)}, numbers, problems)
+def _told(names: Sequence[str], columns: Sequence[str]) -> str:
+    """Return what is said of the columns that were found: where there is no header, they may be of a person."""
+    expected = [one.casefold() for one in columns]
+    alike = [name for name in names if difflib.get_close_matches(name.casefold(), expected, n=1)]
+    count = f"{len(names)} column{'s' * (len(names) != 1)}"
+    return f"{count}, among them {', '.join(alike[:8])}" if alike else f"{count} of other names"
 
 
-def _parquet(file: Path, landed: Landed) -> Iterator[pa.RecordBatch]:
+def _separating(header: list[str], columns: Sequence[str]) -> str:
+    """Return the delimiter that a header of one column seems to have."""
+    whole = header[0] if len(header) == 1 else ""
+    others = (one for one in ",;\t|" if {name.strip(' "') for name in whole.split(one)} & set(columns))
+    return repr(next(others, "..."))
 
+
+def _parquet(file: Path, columns: Sequence[str], landed: Landed) -> Iterator[pa.RecordBatch]:
+    opened = pq.ParquetFile(file)
+    names = opened.schema_arrow.names
+    if not set(names) & set(columns):
+        raise InputError(
+            f"{file}: has none of the expected columns. Expected some of {', '.join(columns[:8])}; found "
+            f"{', '.join(names[:8]) or 'none'}. If they have other names, say so with 'columns'."
+        )
     with connect() as connection:
-        for batch in pq.ParquetFile(file).iter_batches(batch_size=BATCH):
+        for batch in opened.iter_batches(batch_size=BATCH):
             source = pa.Table.from_batches([batch])
             connection.register("source", source)
             casts = ", ".join(_as_text(field) for field in source.schema)
@@ -451,4 +505,10 @@ def _as_text(field: pa.Field) -> str:
         return f"CAST(to_json({name}) AS VARCHAR) AS {name}"
     if pa.types.is_timestamp(field.type) and field.type.tz:
         return f"strftime(timezone('UTC', {name}), '%Y-%m-%dT%H:%M:%S.%fZ') AS {name}"
+    number = f"epoch({name})" if pa.types.is_duration(field.type) else name
+    if pa.types.is_floating(field.type) or number != name:
+        # Whole numbers with gaps are kept as floating: 123.0 is account 123 of all other files. Durations are seconds.
+        whole = f"{number} = trunc({number}) AND abs({number}) < 1e15"
+        text = f"CASE WHEN {whole} THEN CAST(CAST({number} AS BIGINT) AS VARCHAR) ELSE CAST({number} AS VARCHAR) END"
+        return f"{text} AS {name}"
     return f"CAST({name} AS VARCHAR) AS {name}"

@@ -234,11 +234,11 @@ def carry_sql(base: str, carry: Mapping[str, Carry]) -> str:
 
 def collapse_sql(base: str, rule: Collapse, fields: Sequence[str]) -> str:
     """Return a query with one record per group: the fields of its first record, but for those the rule names."""
-    # Numbers by their size; texts that are none, such as ISO times, as they are.
+    # Numbers by their size, times by their instant (10:00:00.5Z is after 10:00:00Z), other texts as they are.
     limit, choose = ("-1e300", "arg_max") if rule.last_by else ("1e300", "arg_min")
     order = [
-        f"coalesce({number_sql(column(field))}, {limit}), coalesce({column(field)}, '')"
-        for field in rule.last_by or rule.first_by
+        f"coalesce({number_sql(text)}, {limit}), {_moment(text, limit)}, coalesce({text}, '')"
+        for text in map(column, rule.last_by or rule.first_by)
     ]
     place = f"({', '.join([*order, FILE, LINE])})"
     packed = ", ".join(f"{identifier(name)} := {column(name)}" for name in fields)
@@ -268,6 +268,10 @@ def collapse_sql(base: str, rule: Collapse, fields: Sequence[str]) -> str:
         f"UNION ALL SELECT {FILE}, {LINE}, coalesce({PROBLEM}, 'key: missing'), {alone} FROM ({base}) "
         f"WHERE {PROBLEM} IS NOT NULL OR {group} IS NULL"
     )
+
+
+def _moment(sql: str, missing: str) -> str:
+    return f"coalesce(CAST(epoch_us(try_cast({sql} AS TIMESTAMPTZ)) AS DOUBLE), {missing})"
 
 
 def is_plain(stream: Stream) -> bool:

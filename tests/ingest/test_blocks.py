@@ -37,6 +37,41 @@ def table(drawn, quote, delimiter, end):
     return delimiter.join(NAMES) + end + "".join(f"{row}{drawn.choice([end] * 9 + [end * 2])}" for row in rows)
 
 
+def believed(text, **dialect):
+    """Return the records of a table by Python's csv: line, fields, and whether it is one; one after the other.
+
+    Where one goes over several lines and does not end, or has not three fields, its first line alone is a broken one.
+    """
+    lines = list(io.StringIO(text, newline=""))
+    found, at = [], len(lines)
+    for at in range(1, len(lines)):
+        if next(csv.reader(lines[:at], **dialect), None) is not None and not goes_on(lines[:at], **dialect):
+            break
+    while at < len(lines):
+        used = next((n for n in range(1, len(lines) - at + 1) if not goes_on(lines[at : at + n], **dialect)), None)
+        row = next(csv.reader(lines[at : at + (used or len(lines))], **dialect))
+        if used is None or (used > 1 and len(row) != 3):
+            found.append((at + 1, next(csv.reader(lines[at : at + 1], **dialect)), False))
+            at += 1
+            continue
+        at += used
+        if row:
+            found.append((at, row, len(row) == 3))
+    return found
+
+
+def goes_on(lines, **dialect):
+    """Whether the first record of some lines does not end in them: another line would be part of it."""
+    asked = []
+
+    def fed():
+        yield from lines
+        asked.append(True)
+
+    next(csv.reader(fed(), **dialect))
+    return bool(asked)
+
+
 @pytest.mark.parametrize("size", [9, 64, 1 << 20])
 @pytest.mark.parametrize("seed", range(40))
 def test_tables_are_what_pythons_csv_makes_of_them(tmp_path, monkeypatch, seed, size):
@@ -44,16 +79,14 @@ def test_tables_are_what_pythons_csv_makes_of_them(tmp_path, monkeypatch, seed, 
     drawn = random.Random(seed)
     quote, delimiter, end = drawn.choice("\"'"), drawn.choice(",;\t"), drawn.choice(["\n", "\r\n"])
     text = table(drawn, quote, delimiter, end)
-    reader = csv.reader(io.StringIO(text.replace("\0", "\ufffd"), newline=""), delimiter=delimiter, quotechar=quote)
-    next(reader)
-    expected = [(reader.line_num, row) for row in reader if row]
+    expected = believed(text.replace("\0", "\ufffd"), delimiter=delimiter, quotechar=quote)
 
     found = landed(tmp_path, text.encode(), type="csv", delimiter=delimiter, quote=quote)
 
     assert [(row["_line"], [row[name] for name in NAMES]) for row in found] == [
-        (line, [*row, "", "", ""][:3]) for line, row in expected
+        (line, [*row, "", "", ""][:3]) for line, row, _ in expected
     ]
-    assert [row["_problem"] is None for row in found] == [len(row) == 3 for _, row in expected]
+    assert [row["_problem"] is None for row in found] == [good for *_, good in expected]
 
 
 @pytest.mark.parametrize("size", [5, 1 << 20])

@@ -47,6 +47,14 @@ def test_what_is_no_number_of_a_person_is_nobody(text):
     assert normalise("phone", text, "DE") is None
 
 
+@pytest.mark.parametrize("word", ["ANONYMOUS", "BLOCKED", "RESTRICTED", "UNAVAILABLE", "UNKNOWN"])
+def test_a_word_on_the_keys_of_a_telephone_is_nobody(word):
+    letters = ["ABC", "DEF", "GHI", "JKL", "MNO", "PQRS", "TUV", "WXYZ"]
+    keys = {letter: str(key) for key, those in enumerate(letters, start=2) for letter in those}
+
+    assert normalise("phone", "+" + "".join(keys[letter] for letter in word), "DE") is None
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "text", ["", " ", "-", "null", "NULL", "anonymous", "undefined", "0", "-1", "00000000", "(not set)"]

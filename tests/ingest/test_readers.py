@@ -81,7 +81,8 @@ def test_bytes_that_are_no_text_are_replaced_and_counted(tmp_path):
     result, rows = landed(tmp_path, b"id,name\n1,M\xfcller\n2,ok\0\n")
 
     assert rows[0]["name"] == "M\ufffdller"
-    assert result.replaced == 1
+    # A NUL is no text either.
+    assert result.replaced == 2
     assert landed(tmp_path, b"id,name\n1,M\xfcller\n", encoding="latin-1")[1][0]["name"] == "Müller"
 
 
@@ -132,13 +133,22 @@ def test_parquet_becomes_text_with_times_in_utc(tmp_path):
     assert [rows[1][name] for name in ("id", "name", "at", "local")] == [None] * 4
 
 
+PACKED = gzip.compress(b"id,name\n" + bytes(range(32, 127)) * 900)
+GARBLED = PACKED[:60] + bytes(40) + PACKED[100:]
+
+
 @pytest.mark.parametrize(
     ("content", "format_", "message"),
     [
-        (b"a;b\n1;2\n", {}, "none of the expected columns .* found a;b.*delimiter"),
-        (b"", {}, "found nothing"),
+        (b"a;b\n1;2\n", {}, "none of the expected columns .* found 1 column of other names.*delimiter: '...'"),
+        (b"id;name\n1;2\n", {}, r"found 1 column.*'format: \{delimiter: ';'\}'"),
+        (b"ID,Nam,x\n1,2,3\n", {}, "found 3 columns, among them ID, Nam. If they have other names"),
+        (b"anna@example.org,+49 30 23125701\n", {}, "^(?!.*(anna|23125701))"),
         (b"\x1f\x8bbroken", {}, "cannot be read as csv"),
         (gzip.compress(b"id,name\n" * 1000)[:-20], {}, "cannot be read as csv"),
+        (GARBLED, {}, "cannot be read as csv"),
+        (b"PK\x03\x04 and more", {}, "is packed with zip. Unpack it"),
+        (b"\x28\xb5\x2f\xfd and more", {"type": "json_lines"}, "is packed with zstd"),
         (b"no parquet", {"type": "parquet"}, "cannot be read as parquet"),
         (b"id,name\n", {"encoding": "klingon"}, "unknown encoding 'klingon'"),
     ],
@@ -146,3 +156,45 @@ def test_parquet_becomes_text_with_times_in_utc(tmp_path):
 def test_files_that_cannot_be_read_say_what_would_work(tmp_path, content, format_, message):
     with pytest.raises(InputError, match=message):
         landed(tmp_path, content, **format_)
+
+
+def test_a_file_without_a_byte_has_no_records(tmp_path):
+    (tmp_path / "in").write_bytes(b"")
+    stream = Stream.model_validate({"format": {"type": "csv"}, "fields": ["id"]})
+
+    with RawWriter(tmp_path / "raw") as writer:
+        assert land(tmp_path / "in", writer, stream=stream, name="in", columns=["id"]).records == 0
+
+
+def test_a_quotation_mark_that_is_not_closed_costs_one_record(tmp_path):
+    rows = "".join(f"{number},visit\n" for number in range(2, 2001))
+
+    result, found = landed(tmp_path, f'id,name\n1,"visit\n{rows}'.encode())
+
+    assert result.records == 2000
+    assert found[0] == {
+        "id": "1",
+        "name": "visit\n",
+        "_line": 2,
+        "_problem": "a quotation mark that is not closed",
+        "_file": "in",
+    }
+    assert [(row["id"], row["_line"], row["_problem"]) for row in found[1:]] == [
+        (str(number), number + 1, None) for number in range(2, 2001)
+    ]
+
+
+def test_numbers_of_parquet_are_written_as_those_of_tables(tmp_path):
+    columns = {
+        "id": pa.array([123.0, None, 0.5, 1e300, float("nan")]),
+        "name": pa.array([90_500_000, None, 0, 1, 2_000_000], pa.duration("us")),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "in.parquet")
+    stream = Stream.model_validate({"format": {"type": "parquet"}, "fields": ["id", "name"]})
+
+    with RawWriter(tmp_path / "raw") as writer:
+        land(tmp_path / "in.parquet", writer, stream=stream, name="in", columns=["id", "name"])
+
+    found = pq.read_table(tmp_path / "raw/00000.parquet")
+    assert found["id"].to_pylist() == ["123", None, "0.5", "1e+300", "nan"]
+    assert found["name"].to_pylist() == ["90.5", None, "0", "1e-06", "2"]
