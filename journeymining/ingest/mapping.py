@@ -16,8 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from journeymining.ingest.clocks import with_instant
-from journeymining.ingest.coded import Coded, combined, joined, looked_up, made, queried
+from journeymining.ingest.coded import Coded, after_null, combined, joined, looked_up, made, one_chunk, queried
 from journeymining.ingest.hashes import row_hashes, text_hash
+from journeymining.ingest.minutes import FEW, whole_minutes
 from journeymining.ingest.records import origin_sql, text_sql, value_sql, when_sql
 from journeymining.ingest.sources import FILTERS
 from journeymining.ingest.specs import COLUMNS, NUMBERS, NumberValue
@@ -26,6 +27,7 @@ from journeymining.ingest.values import literal, number_sql
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    import duckdb
     from numpy.typing import NDArray
 
     from journeymining.ingest.chunks import Portion
@@ -296,9 +298,25 @@ def _timed(source: Source, portion: Portion, time: Time | None, prefix: str = ""
         SELECT timezone('UTC', _t_instant) AS timestamp, {undeclared} AS _undeclared,
             CASE WHEN {there} THEN _t_rule END AS time_rule, CASE WHEN {there} THEN _t_exact END AS granularity
         FROM ({read})"""
-    result = queried(db, table, query)
-    found = {"time_text": given["_text"], **looked_up(codes, result)}
+    found = {"time_text": given["_text"], **_read(db, codes, table, query, "epoch" if time.fold_by else time.form)}
     return {f"{prefix}{name}": one for name, one in found.items()}
+
+
+def _read(
+    db: duckdb.DuckDBPyConnection, codes: NDArray[np.int32], table: pa.Table, query: str, form: str
+) -> dict[str, Coded]:
+    """Return what a query makes of the time texts of a table, where there are many of their minutes only."""
+    if table.num_rows <= FEW:
+        return looked_up(codes, queried(db, table, query))
+    texts, places, later = whole_minutes(one_chunk(table.column("_text")), form)
+    if len(texts) == table.num_rows:
+        return looked_up(codes, queried(db, table, query))
+    result = queried(db, pa.table({"_text": texts}), query)
+    found = looked_up(places.astype(np.int32).take(codes), result)
+    instant = one_chunk(result.column("timestamp"))
+    moments = pc.add(instant.cast(pa.int64()).take(pa.array(places)), pa.array(later)).cast(instant.type)
+    found["timestamp"] = Coded(codes + np.int32(1), after_null(moments))
+    return found
 
 
 def _number(rules: Sequence[NumberValue]) -> str:
