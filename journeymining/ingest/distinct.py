@@ -9,12 +9,13 @@ import numpy as np
 import pyarrow as pa
 
 from journeymining.ingest.coded import Coded, after_null
-from journeymining.ingest.hashes import text_hashes
 from journeymining.ingest.keys import normalise, normalise_all, pseudonym, pseudonyms
 from journeymining.ingest.seen import Seen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
+
+    from numpy.typing import NDArray
 
     Convert = Callable[[pa.Array], list[str | None]]
 
@@ -63,19 +64,25 @@ class Converted:
     def _forget(self) -> None:
         if self._seen is None:
             self._seen = Seen()
-            self._seen.add(text_hashes(self._known))
+            self._seen.add(_keys(self._known))
         self._known = {}
 
     def _count(self, texts: list[str], made: list[str | None]) -> None:
         """Count texts that were not there before; once some were forgotten, their hashes tell."""
         unusable = np.array([one is None for one in made])
         if self._seen is not None:
-            new = self._seen.add(text_hashes(texts)) == 0
+            new = self._seen.add(_keys(texts)) == 0
             self.distinct += int(new.sum())
             self.unusable += int((new & unusable).sum())
         else:
             self.distinct += len(texts)
             self.unusable += int(unusable.sum())
+
+
+def _keys(texts: Collection[str]) -> NDArray[np.uint64]:
+    # Python's own hashes, twice 64 bits: they need to be the same within this process only.
+    halves = map(hash, texts), (hash(text + "\x1f") for text in texts)
+    return np.stack([np.fromiter(half, np.int64) for half in halves], axis=1).view(np.uint64)
 
 
 def each(convert: Callable[[str], str | None]) -> Convert:

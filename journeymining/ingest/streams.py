@@ -28,7 +28,7 @@ from journeymining.ingest.tables import Tables
 from journeymining.ingest.values import literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -202,8 +202,8 @@ class _Mapping:
             cursor.execute(SESSION)
             # The next portion is made while this one is mapped.
             source = replace(self.source, db=cursor)
-            for portion in ahead(portions(source, self.name, fields)):
-                self._take(portion)
+            for portion, pseudonyms in ahead(self._read(source, fields)):
+                self._take(portion, pseudonyms)
         self._refuse_undeclared()
 
     def finish(self) -> dict[str, Any]:
@@ -227,23 +227,26 @@ class _Mapping:
             "not_filtered_by": _not_filtered_by(source, stream),
         }
 
-    def _take(self, portion: Portion) -> None:
+    def _read(self, source: Source, fields: Mapping[str, str]) -> Iterator[tuple[Portion, dict[str, Coded]]]:
+        for portion in portions(source, self.name, fields):
+            yield portion, self._pseudonyms(source, portion)
+
+    def _take(self, portion: Portion, pseudonyms: Mapping[str, Coded]) -> None:
         """Map one portion."""
         bots = None
         if self.stream.bots and self.source.config.bots == "drop":
             bots = self.bots(portion.fields[f"f:{self.stream.bots}"])
-        pseudonyms = self._pseudonyms(portion)
         for kind, candidates_of in self.rules.items():
             candidates = candidates_of(portion, bots)
             self._judge(kind, portion, candidates, pseudonyms)
             self.without[kind] += _without(portion, candidates, unfolded=bool(self.stream.unfold))
         self._unreadable(portion)
 
-    def _pseudonyms(self, portion: Portion) -> dict[str, Coded]:
+    def _pseudonyms(self, source: Source, portion: Portion) -> dict[str, Coded]:
         """Return the pseudonyms of all records that can be read."""
         found = {}
         for one, rules in self.stream.identifiers.items():
-            texts = made(self.source.db, {"text": value_sql(rules)}, portion.fields, portion.rows)["text"]
+            texts = made(source.db, {"text": value_sql(rules)}, portion.fields, portion.rows)["text"]
             if portion.problem.there.any():
                 converted = self.pseudonyms[one](texts.at(portion.readable))
                 codes = np.zeros(portion.rows, np.int32)
