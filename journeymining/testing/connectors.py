@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from journeymining.documents import load_yaml, validate
 from journeymining.exceptions import InputError
 from journeymining.ingest.library import SPEC
 from journeymining.ingest.pull import ingest_sources
@@ -16,6 +18,8 @@ from journeymining.ingest.specs import read_connector
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from journeymining.documents import Document, Key, Place
 
 EXPECTED = "expected.csv"
 
@@ -109,10 +113,20 @@ def sample_rows(folder: str | Path) -> list[dict[str, str]]:
     """
     place = Path(folder)
     connector = read_connector(place / SPEC)
-    config = SourceConfig.model_validate({"connector": str(place.resolve()), **connector.sample.model_dump()})
+    document = load_yaml(place / SPEC)
+    given = {"connector": str(place.resolve()), **connector.sample.model_dump()}
+    config = validate(SourceConfig, replace(document, data=given, places=_places(document, ())))
+    job = replace(document, places=_places(document, ("sources", "sample")))
     with tempfile.TemporaryDirectory() as out:
-        ingest_sources({"sample": config}, timezone=None, region=None, key=None, out=out, base=place, threads=1)
+        ingest_sources(
+            {"sample": config}, timezone=None, region=None, key=None, out=out, base=place, document=job, threads=1
+        )
         return _rows(Path(out))
+
+
+def _places(document: Document, below: tuple[Key, ...]) -> dict[tuple[Key, ...], Place]:
+    """Return where the keys of the sample stand, as those of a document that has them elsewhere."""
+    return {(*below, *path[1:]): place for path, place in document.places.items() if path[:1] == ("sample",)}
 
 
 def _rows(out: Path) -> list[dict[str, str]]:

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from journeymining.cli.connectors import command
-from journeymining.exceptions import GateFailed, UsageError
+from journeymining.exceptions import GateFailed, SpecError, UsageError
 
 
 def run(*arguments):
@@ -61,6 +61,29 @@ def test_expectations_are_written_but_not_over_others(copy):
     run("test", str(copy), "--write")
 
     assert (copy / "expected.csv").read_text(encoding="utf-8") == before
+
+
+@pytest.mark.parametrize(
+    ("sample", "message"),
+    [
+        ("timezone: Europe/Amsterdm", "8:3: unknown time zone 'Europe/Amsterdm'; zones are named like"),
+        ("time_zone: UTC", "8:3: unknown key 'time_zone'. Did you mean 'timezone'? Allowed: agents, bots, "),
+        ("bots: maybe", "8:3: 'bots': input should be 'drop' or 'keep', found 'maybe'."),
+        ("set: {metrik: nps}", "8:3: source 'sample': connector 'survey_csv' has no 'metrik' for 'set'."),
+    ],
+)
+def test_what_is_wrong_with_a_sample_is_said_with_its_place(copy, sample, message):
+    spec = copy / "connector.yaml"
+    lines = spec.read_text(encoding="utf-8").splitlines()
+    (place,) = (number for number, line in enumerate(lines) if line.startswith("sample:"))
+    spec.write_text("\n".join([*lines[:place], *lines[place + 1 :]]), encoding="utf-8")
+    before = spec.read_text(encoding="utf-8")
+    spec.write_text("#\n" * 5 + f"sample:\n  path: sample\n  {sample}\n" + before, encoding="utf-8")
+
+    with pytest.raises(SpecError) as caught:
+        run("test", str(copy))
+
+    assert str(caught.value).startswith(f"{spec}:{message}")
 
 
 def test_write_needs_a_name():
