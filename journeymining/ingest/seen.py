@@ -9,8 +9,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LARGEST = 2_000_000
-"""Keys of a run that is not merged any more, so that merging needs little memory."""
+LARGEST = 1_000_000
+"""Keys of a run that is not merged any more while all are few, so that merging needs little memory beside them."""
 
 RUNS = 8
 """Runs that are merged into one."""
@@ -94,9 +94,11 @@ class Seen:
         self._runs.append(run)
         if len(self._runs) > 1:
             self._mark([run] if self._marks is not None else self._runs)
-        small = [one for one in self._runs if len(one[0]) < LARGEST]
+        # More keys, larger runs: else there would be more and more of them to look into.
+        largest = max(LARGEST, sum(len(one[0]) for one in self._runs) // (2 * RUNS))
+        small = [one for one in self._runs if len(one[0]) < largest]
         if len(small) >= RUNS:
-            large = [one for one in self._runs if len(one[0]) >= LARGEST]
+            large = [one for one in self._runs if len(one[0]) >= largest]
             self._runs = []
             self._runs = [*large, _merged(*small)]
 
