@@ -98,6 +98,10 @@ def main(arguments: list[str] | None = None) -> None:
         # The reader of our output left (`| head`): what we could say, we said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except PermissionError as error:
+        place = f"'{error.filename}'" if error.filename else "a file"
+        click.echo(f"Error: {place} may not be read or written by whoever runs this ({error.strerror}).", err=True)
+        sys.exit(1)
     except Exception as error:
         # Every library has its own class for it.
         if "No space left on device" not in str(error):

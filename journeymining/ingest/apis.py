@@ -1,13 +1,17 @@
 """Records from HTTP APIs that answer in JSON, page by page: by number, offset, link or token.
 
-Requests that are throttled (429), fail on the server's side (5xx) or are cut are made again after growing pauses, or
-after the one that ``Retry-After`` asks for. A pull that is cut for good goes on at the page it was at.
+Requests that are throttled (429), fail on the server's side (5xx), take too long (408) or are cut are made again after
+growing pauses, or after the one that ``Retry-After`` asks for. A pull that is cut for good goes on at the page it was
+at.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import re
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -19,8 +23,21 @@ if TYPE_CHECKING:
 
     from journeymining.ingest.remote import ClientCredentials, Cursor, HttpConfig, Page
 
+logger = logging.getLogger(__name__)
+
 LONGEST_PAUSE = 120
 """Seconds."""
+
+LONG_WAIT, LONGEST_WAIT = 30, 900
+"""Seconds that a server may ask for: from when on it is said, and beyond which the pull ends instead."""
+
+AGAIN = frozenset({408, 429, *range(500, 600)})
+"""Statuses after which a request is made again."""
+
+READINGS = 3
+"""How often an answer is asked for that is no JSON: one that was cut where nothing tells, or a page of a proxy."""
+
+_SECONDS = re.compile(r"\s*(\d+(?:\.\d+)?)\s*")
 
 
 class Api:
@@ -48,22 +65,52 @@ class Api:
         if not config.paths and len(streams) > 1:
             raise complain(f"say with 'http: paths' where the streams are: {', '.join(streams)}.")
         self._paged = {stream: self._stream(url, stream) for stream in config.paths or streams}
-        retries = urllib3.Retry(
-            total=config.attempts - 1,
-            status_forcelist=(429, 500, 502, 503, 504),
-            allowed_methods=None,
-            backoff_factor=0.5,
-            backoff_max=LONGEST_PAUSE,
-            raise_on_status=False,
-            redirect=3,
-        )
-        self._pool = urllib3.PoolManager(retries=retries, timeout=config.timeout)
+        if urlsplit(url).username is not None:
+            raise complain("user and password in a url are not sent: say 'http: {auth: {basic: [user, password]}}'.")
+        self._pool = urllib3.PoolManager(retries=self._retries(), timeout=config.timeout)
         self._token: str | None = None
 
     def _stream(self, url: str, stream: str) -> Paged:
         path = self._config.paths[stream].path if self._config.paths else ""
         return Paged(
             url, path, self._config.of(stream), lambda message: self._complain(f"stream '{stream}': {message}")
+        )
+
+    def _retries(self) -> Any:
+        """Return what decides when a request is made again."""
+        retry, invalid = self._urllib3.Retry, self._urllib3.exceptions.InvalidHeader
+        complain = self._complain
+
+        class Patient(retry):  # type: ignore[misc,valid-type]
+            def parse_retry_after(self, retry_after: str) -> float:
+                # Some servers say parts of a second, some a word: then the pauses are ours.
+                try:
+                    told = _SECONDS.fullmatch(retry_after)
+                    seconds = float(told[1]) if told else float(super().parse_retry_after(retry_after))
+                except invalid:
+                    return 0
+                if seconds > LONGEST_WAIT:
+                    raise complain(
+                        f"the server asks to wait for {seconds:.0f} seconds (Retry-After). Pull again after that: it "
+                        "goes on where it was."
+                    )
+                logger.log(
+                    logging.WARNING if seconds >= LONG_WAIT else logging.INFO,
+                    "the server asks to wait for %.0f seconds",
+                    seconds,
+                )
+                return seconds
+
+        return Patient(
+            total=self._config.attempts - 1,
+            status_forcelist=AGAIN,
+            allowed_methods=None,
+            backoff_factor=0.5,
+            backoff_max=LONGEST_PAUSE,
+            raise_on_status=False,
+            redirect=3,
+            # Another host need not know what this one is told.
+            remove_headers_on_redirect={*retry.DEFAULT_REMOVE_HEADERS_ON_REDIRECT, *self._config.headers},
         )
 
     @property
@@ -102,6 +149,15 @@ class Api:
             where = after
 
     def _get(self, method: str, where: str, body: Any, *, form: bool) -> tuple[Any, Any]:
+        for reading in range(READINGS):
+            response = self._ask(method, where, body, form=form)
+            with suppress(ValueError):
+                return json.loads(response.data), response.headers
+            if reading + 1 < READINGS:
+                time.sleep(0.5 * 2**reading)
+        raise self._complain(f"the answer to {urlsplit(where).path} is no JSON.")
+
+    def _ask(self, method: str, where: str, body: Any, *, form: bool) -> Any:
         errors = self._urllib3.exceptions
         sent: dict[str, Any] = {} if body is None else {"json": body}
         if body is not None and form:
@@ -118,10 +174,7 @@ class Api:
             path = urlsplit(where).path
             hint = " Are the credentials right?" if response.status in {401, 403} else ""
             raise self._complain(f"the server answered {response.status} to {path}.{hint}")
-        try:
-            return json.loads(response.data), response.headers
-        except ValueError:
-            raise self._complain(f"the answer to {urlsplit(where).path} is no JSON.") from None
+        return response
 
     def _request(self, method: str, url: str, **options: Any) -> Any:
         # It logs whole addresses, and what the job sends along in them may be secret.

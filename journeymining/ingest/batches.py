@@ -19,7 +19,7 @@ import pyarrow as pa
 from journeymining.exceptions import InputError
 from journeymining.ingest.raw import RawWriter, sync
 from journeymining.ingest.readers import FILE, LINE, PROBLEM
-from journeymining.ingest.remote import CURSOR, rank
+from journeymining.ingest.remote import CURSOR, is_ahead, rank
 from journeymining.ingest.values import identifier, literal
 from journeymining.writing import whole_file
 
@@ -213,6 +213,13 @@ class _Pull:
         write_state(self.folder, self.state)
 
     def _finish(self) -> None:
+        if self.cursor is not None and is_ahead(self.cursor):
+            logger.warning(
+                "%s: the cursor of a record is %s, a time to come: the next pull asks from there on, and misses what "
+                "changes before. Mend that record, then pull with --full-refresh.",
+                self.stream,
+                self.cursor,
+            )
         before: list[str] = self.known.get("batches", [])
         landed = [file for name in self.landed for file in sorted((self.folder / self.stream / name).glob("*.parquet"))]
         counted = batches(self.folder, self.stream) if before else []
@@ -320,7 +327,9 @@ def newest_sql(fields: str, names: Sequence[str], key: Sequence[str] | None, *, 
     content = f"md5(concat_ws(chr(31), {', '.join(f'coalesce({name}, chr(30))' for name in names)}))"
     base = f"SELECT *, {content} AS _content FROM ({fields})"
     if key:
-        same = f"coalesce(concat_ws(chr(31), {', '.join(key)}), _content)"
+        # A part that is missing is none of the others; who has none of them is known by its content.
+        parts = ", ".join(f"coalesce({name}, chr(30))" for name in key)
+        same = f"CASE WHEN coalesce({', '.join(key)}) IS NULL THEN _content ELSE concat_ws(chr(31), {parts}) END"
         order = ", ".join([*(f"try_cast({name} AS DECIMAL(38, 9)), {name}" for name in key), "_content"])
     else:
         number = "1" if repeats else f"row_number() OVER (PARTITION BY {FILE}, _content)"
@@ -336,7 +345,10 @@ def newest_sql(fields: str, names: Sequence[str], key: Sequence[str] | None, *, 
 def ranked_sql(files: Sequence[Path], *, cursor: bool) -> str:
     """Return SQL of raw batches whose ``_file`` is the batch and whose ``_line`` is the rank of the cursor."""
     listed = ", ".join(literal(str(path)) for path in files)
-    rank_ = f"dense_rank() OVER (ORDER BY try_cast({CURSOR} AS DECIMAL(38, 9)), {CURSOR})"
+    # As `journeymining.ingest.remote.rank`: texts, then numbers, then times, and nothing before all of them.
+    number, moment = f"try_cast({CURSOR} AS DECIMAL(38, 9))", f"try_cast({CURSOR} AS TIMESTAMPTZ)"
+    kind = f"CASE WHEN {number} IS NOT NULL THEN 1 WHEN {moment} IS NOT NULL THEN 2 ELSE 0 END"
+    rank_ = f"dense_rank() OVER (ORDER BY {kind}, {number}, {moment}, {CURSOR} NULLS FIRST)"
     line = rank_ if cursor else "CAST(0 AS BIGINT)"
     excluded = f"filename, {CURSOR}" if cursor else "filename"
     return (

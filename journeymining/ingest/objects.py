@@ -60,18 +60,24 @@ class ObjectStore:
             from fsspec.core import url_to_fs  # type: ignore[import-untyped]
         except ImportError:
             raise MissingDependencyError.extra("fsspec", "objects") from None
-        protocol = path.partition("://")[0]
+        protocol, _, rest = path.partition("://")
+        if protocol in {"http", "https"}:
+            raise complain("a server is no object store: name an API with 'url' instead of 'path'.")
         self._shown, self._complain = shown, complain
+        # What stands before an @ may be a password.
+        self._secret = rest.partition("/")[0].rpartition("@")[0]
         try:
             self._store, self._path = url_to_fs(path)
         except ImportError as error:
             raise MissingDependencyError(
-                f"'{protocol}://' needs a library besides journeymining[objects]: {_said(error)}."
+                f"'{protocol}://' needs a library besides journeymining[objects]: {self._said(error)}."
             ) from None
         except ValueError:
             raise complain(
                 f"no store is called '{protocol}://'. Common ones are s3://, gs://, abfs:// and sftp://."
             ) from None
+        except Exception as error:  # noqa: BLE001 - some stores connect at once, and each fails in its own way
+            raise complain(f"'{shown}' could not be read ({self._said(error)}).") from None
 
     def listed(self) -> tuple[dict[PurePosixPath, str], bool]:
         """Return the objects, in the order of their names, with their versions, and whether the job names them."""
@@ -116,20 +122,21 @@ class ObjectStore:
                 raise self._complain(f"{place} does not exist.") from None
             except PermissionError as error:
                 raise self._complain(
-                    f"{place} may not be read ({_said(error)}). Are the credentials in the environment right?"
+                    f"{place} may not be read ({self._said(error)}). Are the credentials in the environment right?"
                 ) from None
             except Exception as error:  # noqa: BLE001 - every store has errors of its own library
                 hint = " No credentials were found." if type(error).__name__ == "NoCredentialsError" else ""
                 if attempt == ATTEMPTS - 1 or hint:
-                    raise self._complain(f"{place} could not be read ({_said(error)}).{hint}") from None
+                    raise self._complain(f"{place} could not be read ({self._said(error)}).{hint}") from None
                 logger.info("an object could not be read (%s): again", type(error).__name__)
                 time.sleep(PAUSE * 2**attempt)
         raise AssertionError("unreachable")
 
-
-def _said(error: Exception) -> str:
-    text = " ".join(str(error).split()).rstrip(".")
-    return f"{type(error).__name__}: {text[:160]}" if text else type(error).__name__
+    def _said(self, error: Exception) -> str:
+        text = " ".join(str(error).split()).rstrip(".")
+        for secret in filter(None, (self._secret, self._secret.partition(":")[2])):
+            text = text.replace(secret, "***")
+        return f"{type(error).__name__}: {text[:160]}" if text else type(error).__name__
 
 
 def _version(info: Mapping[str, Any]) -> str:
@@ -175,14 +182,16 @@ def pull_objects(
     Raises
     ------
     InputError
-        If there are none, or one cannot be read; what was landed before counts.
+        If there are none (and none was landed before, or all are to be landed again), or one cannot be read; what was
+        landed before counts.
     """
     store = ObjectStore(config.path, config.shown, complain)
     state = read_state(folder)
     tidy(folder, state)
     listed, named = store.listed()
-    if not listed and not state:
-        raise complain(f"no object matches '{config.shown}'.")
+    if not listed and (full_refresh or not state):
+        kept = " What was pulled before stays." if state else ""
+        raise complain(f"no object matches '{config.shown}'.{kept}")
     names = list(listed)
     # Where all are gone that were landed before, nothing is new.
     found = files_of_streams(connector, config, names, named=named, complain=complain)[0] if names else {}

@@ -47,6 +47,12 @@ class Paged:
         self.url, self.path, self.config, self._complain = url, path, config, complain
         self._parameter = config.page.parameter or config.page.by
         self._first = config.page.first if config.page.first is not None else int(config.page.by == "page")
+        # The path goes after that of the URL, not after its query.
+        place, _, query = path.partition("?")
+        parts = urlsplit(url)
+        whole = f"{parts.path.rstrip('/')}/{place.lstrip('/')}" if place else parts.path
+        self._base = urlunsplit(parts._replace(path=whole, query="&".join(filter(None, (parts.query, query)))))
+        self._sent = {**_query(self._base), **config.parameters}
 
     @property
     def settings(self) -> list[Any]:
@@ -57,23 +63,22 @@ class Paged:
 
     def start(self, since: str | None) -> str:
         """Return the address of the first page, of records from a value of the cursor on."""
-        base = self.url.rstrip("/") + "/" + self.path.lstrip("/") if self.path else self.url
         extra = dict(self.config.parameters)
         if since is not None and self.config.since:
             extra[self.config.since] = before(since, self.config.overlap)
         if self.config.page.by in {"page", "offset"}:
             extra[self._parameter] = str(self._first)
-        return with_query(base, extra)
+        return with_query(self._base, extra)
 
     def kept(self, address: str) -> str:
         """Return an address as it may be written down: what the job sends along may be secret."""
         query = _query(address)
-        return with_query(address, {name: "" for name in self.config.parameters if name in query})
+        return with_query(address, {name: "" for name, value in self._sent.items() if query.get(name) == value})
 
     def again(self, kept: str) -> str:
         """Return the address that `kept` was made of."""
         query = _query(kept)
-        return with_query(kept, {name: value for name, value in self.config.parameters.items() if name in query})
+        return with_query(kept, {name: value for name, value in self._sent.items() if query.get(name) == ""})
 
     def request(self, address: str) -> tuple[str, str, Any]:
         """Return method, URL and body (None: there is none) of the request for a page."""
@@ -127,7 +132,8 @@ class Paged:
     def _same_host(self, link: str) -> str:
         # Our token must not be sent to whoever an answer names.
         if urlsplit(link)[:2] != urlsplit(self.url)[:2]:
-            raise self._complain(f"the next page is on another server ({urlsplit(link).netloc}): not followed.")
+            other = f"{urlsplit(link).scheme}://{urlsplit(link).netloc.rpartition('@')[2]}"
+            raise self._complain(f"the next page is on another server ({other}): not followed.")
         return link
 
     def page(self, records: list[Any], after: str | None) -> Page:
@@ -190,5 +196,17 @@ def with_query(url: str, parameters: dict[str, str]) -> str:
     --------
     >>> with_query("https://example.org/a?page=1&q=x", {"page": "2"})
     'https://example.org/a?page=2&q=x'
+    >>> with_query("https://example.org/a?field=b&field=c", {"page": "2"})
+    'https://example.org/a?field=b&field=c&page=2'
     """
-    return urlunsplit(urlsplit(url)._replace(query=urlencode({**_query(url), **parameters})))
+    parts = urlsplit(url)
+    given = parse_qsl(parts.query, keep_blank_values=True)
+    names = [name for name, _ in given]
+    # A name may stand there several times, but for those that are replaced.
+    pairs = [
+        (name, parameters.get(name, value))
+        for place, (name, value) in enumerate(given)
+        if name not in parameters or name not in names[:place]
+    ]
+    pairs += [(name, value) for name, value in parameters.items() if name not in names]
+    return urlunsplit(parts._replace(query=urlencode(pairs)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
@@ -182,20 +182,38 @@ class Puller(Protocol):
 def rank(value: str) -> tuple[int, Decimal, str]:
     """Return what orders the values of a cursor: numbers by size, times by instant, other texts as they are.
 
+    Texts come before all others: one ``unknown`` among times would otherwise be the last value for ever, and nothing
+    after it would be pulled.
+
     Examples
     --------
     >>> max("9", "10", key=rank), max("2026-01-01T10:00:00Z", "2026-01-01T10:00:00.5Z", key=rank)
     ('10', '2026-01-01T10:00:00.5Z')
+    >>> max("2026-01-01", "unknown", key=rank)
+    '2026-01-01'
     """
     if _NUMBER.fullmatch(value):
-        return 0, Decimal(value), value
+        return 1, Decimal(value), value
     try:
         read = datetime.fromisoformat(value)
     except ValueError:
-        return 2, Decimal(0), value
+        return 0, Decimal(0), value
     aware = read if read.tzinfo else read.replace(tzinfo=UTC)
     whole = int(aware.replace(microsecond=0).timestamp())
-    return 1, Decimal(whole * 1_000_000 + aware.microsecond), value
+    return 2, Decimal(whole * 1_000_000 + aware.microsecond), value
+
+
+def is_ahead(value: str) -> bool:
+    """Whether a value of a cursor is a time that has not come yet, by more than a day.
+
+    Examples
+    --------
+    >>> is_ahead("2099-01-01T00:00:00Z"), is_ahead("2026-01-01 10:00:00"), is_ahead("20990101")
+    (True, False, False)
+    """
+    kind, microseconds, _ = rank(value)
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    return kind == 2 and microseconds > Decimal(tomorrow.timestamp()) * 1_000_000
 
 
 def before(value: str, overlap: str | None) -> str:

@@ -120,6 +120,16 @@ def test_a_full_disk_is_said_in_one_line(monkeypatch, capsys):
     assert ended.value.code == 1
     assert capsys.readouterr().err.startswith("Error: no space is left on the disk.")
 
+    def shut(**given):
+        raise PermissionError(13, "Permission denied", "raw/log.csv")
+
+    monkeypatch.setattr(cli.cli, "main", shut)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["pull", "job.yaml"])
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert said == "Error: 'raw/log.csv' may not be read or written by whoever runs this (Permission denied).\n"
+
     monkeypatch.setattr(cli.cli, "main", lambda **given: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         cli.main(["pull", "job.yaml"])

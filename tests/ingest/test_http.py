@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,7 +12,7 @@ import pytest
 
 from journeymining.documents import parse_yaml
 from journeymining.exceptions import InputError, SpecError
-from journeymining.ingest import batches
+from journeymining.ingest import apis, batches
 from journeymining.ingest.pull import ingest_sources, pull_source
 from journeymining.ingest.sources import SourceConfig
 from journeymining.jobs import pull as pull_job
@@ -54,7 +55,7 @@ class Service:
         if handler.headers["Authorization"] in self.expired:
             return handler.reply({}, status=401)
         since = int(query.get("since", 0))
-        records = [record for record in self.records if int(record["id"]) >= since]
+        records = [record for record in self.records if not since or int(record["id"]) >= since]
         way = parts.path.strip("/")
         start = {
             "page": lambda: (int(query["page"]) - 1) * SIZE,
@@ -64,6 +65,15 @@ class Service:
         what = wrong.pop(0) if wrong else None
         if what == "throttle":
             return handler.reply({}, status=429, headers={"Retry-After": "0"})
+        if isinstance(what, str) and what.startswith("wait "):
+            return handler.reply({}, status=429, headers={"Retry-After": what.removeprefix("wait ")})
+        if what in {"proxy", "closed"}:
+            # Nothing tells how many bytes there should have been.
+            handler.send_response(200)
+            handler.end_headers()
+            handler.wfile.write(b"<html>back soon</html>" if what == "proxy" else b'{"results": [{"id": 1')
+            handler.close_connection = True
+            return None
         if isinstance(what, int):
             return handler.reply({"error": "secret detail"}, status=what)
         if what == "repeat":
@@ -135,11 +145,36 @@ def test_every_page_is_read_once(tmp_path, service, base, connector, way):
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("trouble", ["throttle", 500, 503, "cut"])
-def test_trouble_that_passes_changes_nothing(tmp_path, service, base, connector, way, trouble):
+@pytest.mark.parametrize("trouble", ["throttle", 408, 500, 503, 522, "cut", "closed", "proxy"])
+def test_trouble_that_passes_changes_nothing(tmp_path, service, base, connector, way, trouble, monkeypatch):
+    monkeypatch.setattr(apis.time, "sleep", lambda seconds: None)
     service.trouble = {0: [trouble], 14: [trouble, trouble]}
 
     assert pulled(tmp_path, source(connector, base, way)) == list(range(30))
+
+
+@pytest.mark.parametrize(
+    ("told", "waited"),
+    [("2", [2]), ("1.5", [1.5]), ("soon", []), ("Sun, 01 Mar 2020 10:00:00 GMT", []), ("-1", []), ("900", [900])],
+)
+def test_a_server_says_in_its_own_way_how_long_to_wait(tmp_path, service, base, connector, told, waited, monkeypatch):
+    slept = []
+    monkeypatch.setattr(apis.time, "sleep", lambda seconds: slept.append(seconds) if seconds else None)
+    service.trouble = {14: [f"wait {told}"]}
+
+    assert pulled(tmp_path, source(connector, base, "page")) == list(range(30))
+    assert slept == waited
+
+
+def test_who_asks_to_wait_for_a_day_is_asked_again_by_the_next_pull(tmp_path, service, base, connector):
+    config = source(connector, base, "cursor")
+    service.trouble = {14: ["wait 86400"]}
+    with pytest.raises(InputError, match=r"asks to wait for 86400 seconds \(Retry-After\). Pull again after that"):
+        pull_source("s", config, raw_dir=tmp_path / "raw")
+    service.requests = []
+
+    assert pulled(tmp_path, config) == list(range(30))
+    assert [query["after"] for _, query, _ in service.requests] == ["14", "21", "28"]
 
 
 def test_a_form_is_posted_with_the_place_of_the_page(tmp_path, service, base, connector):
@@ -212,6 +247,37 @@ def test_a_record_that_changed_counts_in_its_newest_version(tmp_path, service, b
     assert Counter(event["activity"] for event in events) == {"visit": 29, "call": 1}
 
 
+def test_the_newest_version_is_that_of_the_later_moment_however_it_is_written(tmp_path, service, base, connector):
+    # A whole second is often written without its zeros, and an hour may be that of another zone.
+    moments = {"old": "2026-03-01T10:00:00Z", "new": "2026-03-01T10:00:00.5Z", "older": "2026-03-01T10:30:00+01:00"}
+    service.records = [
+        {"id": 1, "time": "2026-03-01T09:00:00Z", "activity": name, "who": {"n": "n1"}, "changed": moment}
+        for name, moment in {**moments, "oldest": None}.items()
+    ]
+
+    assert pulled(tmp_path, source(connector, base, "page", cursor="changed")) == [1]
+    events = pq.read_table(tmp_path / "source_events.parquet").to_pylist()
+    assert [event["activity"] for event in events] == ["new"]
+
+
+def test_records_whose_key_is_not_whole_are_each_their_own(tmp_path, service, base, connector):
+    pair = tmp_path / "pair"
+    shutil.copytree(connector, pair)
+    spec = pair / "connector.yaml"
+    spec.write_text(spec.read_text().replace("key: [id]", "key: [id, activity]").replace("{field: activity}", "visit"))
+    service.records = [
+        {"id": "0", "time": "2026-03-01T10:00:00Z", "who": {"n": "n1"}},
+        {"id": "0", "activity": "0", "time": "2026-03-01T10:01:00Z", "who": {"n": "n2"}},
+        {"id": "", "activity": "0", "time": "2026-03-01T10:02:00Z", "who": {"n": "n3"}},
+        {"id": "", "time": "2026-03-01T10:03:00Z", "who": {"n": "n4"}},
+        {"id": "", "time": "2026-03-01T10:04:00Z", "who": {"n": "n5"}},
+    ]
+
+    assert pulled(tmp_path, source(str(pair), base, "page")) == [1, 2, 3]
+    quality = json.loads((tmp_path / "quality.json").read_text())
+    assert quality["sources"]["s"]["streams"]["visits"]["rejected"] == {"key: missing": 2}
+
+
 def test_a_full_refresh_forgets_what_is_gone(tmp_path, service, base, connector):
     config = source(connector, base, "cursor", cursor="id", since="since")
     pulled(tmp_path, config)
@@ -243,7 +309,8 @@ def test_columns_that_come_go_and_change_are_told(tmp_path, service, base, conne
         ([503] * 9, "cursor", "the server answered 503 to /cursor"),
         ([404], "cursor", "the server answered 404 to /cursor"),
         ([403], "cursor", "answered 403 to /cursor. Are the credentials right"),
-        (["elsewhere"], "next", "the next page is on another server"),
+        (["elsewhere"], "next", r"the next page is on another server \(http://example.org\): not followed"),
+        (["proxy"] * 9, "cursor", "the answer to /cursor is no JSON"),
         (["circle"], "cursor", "the pages go in a circle"),
     ],
 )
@@ -256,6 +323,7 @@ def test_trouble_that_stays_is_one_line(tmp_path, service, base, connector, trou
 
     assert str(caught.value).startswith("job.yaml:4:5: source 's': ")
     assert "secret detail" not in str(caught.value)
+    assert "back soon" not in str(caught.value)
 
 
 def test_secrets_are_sent_and_never_written(tmp_path, service, base, connector, caplog):
@@ -278,6 +346,47 @@ def test_secrets_are_sent_and_never_written(tmp_path, service, base, connector, 
     assert "geheim" not in repr(config)
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"geheim" in path.read_bytes()]
     assert "geheim" not in caplog.text
+
+
+def test_secrets_of_a_url_are_sent_and_never_written(tmp_path, service, base, connector):
+    service.trouble = {14: [404]}
+    settings = {**WAYS["cursor"], "paths": {"visits": "/cursor?lang=de"}}
+    config = SourceConfig.model_validate({"connector": connector, "url": f"{base}/?token=geheim", "http": settings})
+    with pytest.raises(InputError, match="answered 404 to /cursor"):
+        pull_source("s", config, raw_dir=tmp_path / "raw")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"geheim" in path.read_bytes()]
+
+    assert pulled(tmp_path, config) == list(range(30))
+    assert {(path, query["token"], query["lang"]) for path, query, _ in service.requests} == {
+        ("/cursor", "geheim", "de")
+    }
+
+    refused = SourceConfig.model_validate({"connector": connector, "url": base.replace("//", "//anna:geheim@")})
+    with pytest.raises(InputError, match="user and password in a url are not sent") as caught:
+        pull_source("s", refused, raw_dir=tmp_path)
+    assert "geheim" not in str(caught.value)
+
+
+def test_a_parameter_that_the_next_page_has_otherwise_is_kept_for_a_pull_that_goes_on(
+    tmp_path, service, base, connector
+):
+    # The first page is that after 0, and every answer names the next one: as an export by time does.
+    service.trouble = {14: [404]}
+    config = source(connector, base, "next", parameters={"after": "0"})
+    with pytest.raises(InputError, match="answered 404"):
+        pull_source("s", config, raw_dir=tmp_path / "raw")
+    service.requests = []
+
+    assert pulled(tmp_path, config) == list(range(30))
+    assert [query["after"] for _, query, _ in service.requests] == ["14", "21", "28"]
+
+
+def test_another_server_is_not_told_what_headers_tell_this_one(tmp_path, service, base, connector, serve):
+    moved = serve(lambda handler: handler.reply({}, status=302, headers={"Location": base + handler.path}))
+    config = source(connector, moved, "page", headers={"X-Key": "geheim"}, auth={"bearer": "geheim"})
+
+    assert pulled(tmp_path, config) == list(range(30))
+    assert "geheim" not in str([head for _, _, head in service.requests])
 
 
 def test_a_token_that_expires_is_fetched_again_and_a_wrong_one_is_said(tmp_path, service, base, connector):

@@ -113,6 +113,27 @@ def test_a_clock_that_is_set_back_is_not_asked(pulled, whole, monkeypatch):
     assert event_log(pulled) == whole
 
 
+def test_a_cursor_that_is_no_time_is_not_the_last_one(pulled, whole):
+    with closing(sqlite3.connect(pulled / "shop.db")) as connection, connection:
+        connection.execute("UPDATE visits SET changed = 'unknown' WHERE number = 410")
+    pull(pulled)
+    visits(pulled, 600, 620)
+
+    assert len(event_log(pulled)["source_events"]) == 600
+    pull(pulled)
+    assert len(event_log(pulled)["source_events"]) == 620
+
+
+def test_a_cursor_of_a_time_to_come_is_told(pulled, caplog):
+    pull(pulled)
+    assert "to come" not in caplog.text
+    with closing(sqlite3.connect(pulled / "shop.db")) as connection, connection:
+        connection.execute("UPDATE visits SET changed = '2099-01-01 00:00:00Z' WHERE number = 599")
+    pull(pulled)
+
+    assert "rows: the cursor of a record is 2099-01-01 00:00:00Z, a time to come" in caplog.text
+
+
 def test_settings_that_decide_which_records_there_are_begin_anew(pulled, whole):
     query = "SELECT * FROM visits WHERE number < 100"
 

@@ -136,6 +136,18 @@ def test_objects_that_are_gone_stay_until_a_full_refresh(tmp_path, store):
     assert event_log(tmp_path) == locally(store, tmp_path / "local")
 
 
+def test_a_full_refresh_of_nothing_is_refused(tmp_path, store):
+    # More likely a wrong path than what somebody meant.
+    config = source("memory://bucket/logs/*.gz")
+    ingest(tmp_path, config)
+    store.rm("/bucket/logs", recursive=True)
+
+    assert ingest(tmp_path, config)["events"] == 60
+    with pytest.raises(InputError, match=r"no object matches 'memory://bucket/logs/\*\.gz'\. What was pulled .* stays"):
+        ingest(tmp_path, config, full_refresh=True)
+    assert len(event_log(tmp_path)["source_events"]) == 60
+
+
 def test_large_objects_become_several_batches(tmp_path, store, monkeypatch):
     monkeypatch.setattr(objects, "CHECKPOINT", 25)
 
@@ -208,12 +220,24 @@ def test_a_pull_that_is_cut_for_good_keeps_what_came_whole(tmp_path, store, monk
         ("memory://bucket/none/*.gz", InputError, r"no object matches 'memory://bucket/none/\*\.gz'"),
         ("memory://bucket/none.gz", InputError, "'memory://bucket/none.gz' does not exist"),
         ("nosuch://bucket/a", InputError, "no store is called 'nosuch://'. Common ones are s3://"),
+        ("https://example.org/a.gz", InputError, "a server is no object store: name an API with 'url'"),
+        ("ftp://anna:geheim@127.0.0.1:1/a", InputError, "'ftp://127.0.0.1:1/a' could not be read .ConnectionRefused"),
         ("gs://bucket/a", MissingDependencyError, r"'gs://' needs a library besides journeymining\[objects\].*gcsfs"),
     ],
 )
 def test_what_cannot_be_read_is_said(tmp_path, store, path, error, message):
-    with pytest.raises(error, match=message):
+    with pytest.raises(error, match=message) as caught:
         pull_source("web", source(path), raw_dir=tmp_path)
+    assert "geheim" not in str(caught.value)
+
+
+def test_what_a_library_says_of_a_path_is_shown_without_its_password(tmp_path, store, monkeypatch):
+    def refuse(self, path, **options):
+        raise ValueError("no such bucket: anna:geheim@bucket")
+
+    monkeypatch.setattr(type(store), "glob", refuse)
+    with pytest.raises(InputError, match=r"\(ValueError: no such bucket: \*\*\*@bucket\)"):
+        pull_source("web", source("memory://anna:geheim@bucket/*.gz"), raw_dir=tmp_path)
 
 
 def test_without_the_extra_its_name_is_said(tmp_path, monkeypatch):
