@@ -253,8 +253,8 @@ def ticket(**changes):
 
 
 def test_zendesk_a_ticket_that_comes_again_counts_in_its_last_generation(mapped):
-    # Zendesk's own changes move generated_timestamp and leave updated_at.
-    versions = [ticket(generated_timestamp=1772359300, via={"channel": "chat"}), ticket()]
+    # Zendesk's own changes move generated_timestamp and leave updated_at. Neither the first counts nor the last.
+    versions = [ticket(), ticket(generated_timestamp=1772359300, via={"channel": "chat"}), ticket()]
     found = mapped("zendesk", {"tickets.jsonl": versions})
 
     assert found.events("activity", "channel") == [("ticket_created", "chat")]
@@ -350,7 +350,8 @@ def zendesk_chat(*ratings, **changes):
 
 
 def test_zendesk_a_chat_that_comes_again_counts_once_with_its_last_rating(mapped):
-    versions = [zendesk_chat("bad", "good"), zendesk_chat("bad"), zendesk_chat()]
+    # The last update is neither the first of the file nor its last.
+    versions = [zendesk_chat("bad", duration=20), zendesk_chat("bad", "good"), zendesk_chat(duration=30)]
     found = mapped("zendesk", {"chats.jsonl": versions})
 
     assert found.events("activity", "duration") == [("chat_started", ""), ("chat_message", ""), ("chat_ended", "50")]
