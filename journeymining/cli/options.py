@@ -261,6 +261,17 @@ def _shown(value: Any) -> str:
         text = f"{value:.2g}" if 0 < abs(value) < 0.0001 else f"{value:.4f}".rstrip("0").rstrip(".")
     else:
         text = str(value)
+    return printable(text)
+
+
+def printable(text: str) -> str:
+    r"""Return a text of the data without control characters, so that it cannot steer the terminal.
+
+    Examples
+    --------
+    >>> printable("red" + chr(27) + "[31m")
+    'red\\x1b[31m'
+    """
     if text.isprintable():
         return text
     return "".join(

@@ -7,6 +7,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from journeymining.cli.options import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -23,6 +25,10 @@ class Lines:
 
     def records(self, source: str, stream: str, count: int) -> None:
         """Say nothing: a line per batch would be noise."""
+
+    def note(self, message: str) -> None:
+        """Say what a person should know of the data."""
+        print(_note(message), file=sys.stderr, flush=True)  # noqa: T201 - as above
 
 
 class Bars(Lines):
@@ -47,6 +53,10 @@ class Bars(Lines):
         self._counts[key] = count
         self._progress.update(self._streams[key], told=f"{count:,} records")
 
+    def note(self, message: str) -> None:
+        """Say what a person should know of the data, above what turns; it stays."""
+        self._console.print(_note(message), markup=False, style="yellow")
+
     def finish(self) -> None:
         """Leave a line of the step with its streams."""
         if self._step is None:
@@ -59,9 +69,15 @@ class Bars(Lines):
         self._step, self._streams, self._counts = None, {}, {}
 
 
+def _note(message: str) -> str:
+    return f"Note: {printable(message)}"
+
+
 @contextmanager
 def steps_on_stderr() -> Iterator[Lines]:
     """Give a function that is told what happens now, and whose ``records`` is told how many have been read.
+
+    Its ``note`` is told what a person should know of the data.
 
     On a terminal the current step turns and the finished ones stay above it with their time; elsewhere, as in the log
     of a nightly job, every step is one plain line when it begins.

@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING
-
 import click
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-_CHANGED = {"new": "is new", "gone": "is gone", "type": "has another type"}
 
 
 @click.command("pull", context_settings={"show_default": True})
@@ -23,7 +14,8 @@ _CHANGED = {"new": "is new", "gone": "is gone", "type": "has another type"}
 def command(job_file: str, events: str | None, memory_limit: str, full_refresh: bool, dry_run: bool) -> None:
     """Read the sources of a job and map their records to events.
 
-    Prints, per source, how many records became events and how many were left out, and which columns are new or gone.
+    Prints, per source, how many records became events and how many were left out; on stderr, which columns and fields
+    came or went since the sources were read before, and which fields no record has.
 
     With --dry-run: per source and stream, how many records there are, the events by activity, the answers, and what
     would be rejected or left out, by reason.
@@ -45,15 +37,4 @@ def command(job_file: str, events: str | None, memory_limit: str, full_refresh: 
     with steps_on_stderr() as tell:
         folder = pull(job, events=events, memory_limit=memory_limit, full_refresh=full_refresh, tell=tell)
     emit(pull_summary(folder), "table")
-    for line in _columns_changed(folder):
-        click.echo(line, err=True)
     click.echo(f"Events are in {folder}", err=True)
-
-
-def _columns_changed(folder: Path) -> Iterator[str]:
-    """Say of every stream which columns are others than before: who reads them may find nothing there."""
-    sources = json.loads((folder / "quality.json").read_text(encoding="utf-8"))["sources"]
-    for source, quality in sources.items():
-        for stream, changes in quality["columns_changed"].items():
-            told = (f"'{one['column']}' {_CHANGED.get(one['change'], one['change'])}" for one in changes)
-            yield f"Columns of {source}, {stream}, changed since an earlier pull: {', '.join(told)}."

@@ -31,7 +31,8 @@ def command(
 ) -> None:
     """Run the whole job: pull, stitch, cut, discover, conform, outcomes, experience, report.
 
-    Prints the path of the report. Steps whose input and settings have not changed are reused.
+    Prints the path of the report; on stderr, which columns and fields of the sources came or went, and which fields no
+    record has. Steps whose input and settings have not changed are reused.
 
     Example: journeymining run journey.yaml --force
     """

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from journeymining.exceptions import InputError, SpecError, UsageError
 from journeymining.ingest.batches import pull_batches, read_state
+from journeymining.ingest.drift import compare_fields
 from journeymining.ingest.landing import Landing
 from journeymining.ingest.library import SPEC, connector_folder
 from journeymining.ingest.mapping import EVENT_COLUMNS, IDENTIFIER_COLUMNS, REJECTED_COLUMNS, SURVEY_COLUMNS
@@ -41,6 +42,7 @@ TABLES = {
     "rejected": REJECTED_COLUMNS,
 }
 
+QUALITY = "quality.json"
 MEMORY = "400MB"
 
 
@@ -385,11 +387,15 @@ def ingest_sources(
 def write_results(results: list[IngestResult], out: Path, *, pseudonymised: bool) -> dict[str, Any]:
     """Write what all sources of a job gave into its folder, and return what ``quality.json`` says.
 
-    Each table is written under a temporary name and moved, ``quality.json`` last.
+    Each table is written under a temporary name and moved, ``quality.json`` last. It says of the fields how they are
+    compared with those of the one that was there.
     """
     quality = _quality(results, pseudonymised=pseudonymised)
+    path = out / QUALITY
+    before = json.loads(path.read_text(encoding="utf-8"))["sources"] if path.is_file() else {}
+    compare_fields(quality["sources"], before)
     _write_tables(results, out)
-    with whole_file(out / "quality.json", force=True) as file:
+    with whole_file(path, force=True) as file:
         file.write_text(json.dumps(quality, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return quality
 

@@ -13,15 +13,16 @@ import pyarrow as pa
 
 from journeymining.ingest.agents import add_functions
 from journeymining.ingest.batches import batches
-from journeymining.ingest.chunks import portions, raw_files, raw_sql, stored_fields
+from journeymining.ingest.chunks import portions, raw_files, stored_fields
 from journeymining.ingest.clocks import MACROS
 from journeymining.ingest.coded import Coded, made
 from journeymining.ingest.distinct import Converted, agent_hash, bot_mark, each, identifier_hashes
+from journeymining.ingest.drift import FieldValues, absent_fields
 from journeymining.ingest.hashes import ids as row_ids
 from journeymining.ingest.landing import ahead
 from journeymining.ingest.mapping import SILENT_EFFORT, can_filter, rules_of
-from journeymining.ingest.readers import TEXT
-from journeymining.ingest.records import is_plain, value_sql
+from journeymining.ingest.readers import PROBLEM
+from journeymining.ingest.records import column, is_plain, value_sql
 from journeymining.ingest.seen import Seen
 from journeymining.ingest.specs import kind_of
 from journeymining.ingest.tables import Tables
@@ -180,6 +181,7 @@ class _Mapping:
         self.effort, self.unanswered = 0, 0
         self.time_rules: Counter[str] = Counter()
         self.without: Counter[str] = Counter()
+        self.field_values = FieldValues(stream.names)
         self.seen = {kind: Seen() for kind in self.rules if kind != "records" and self._may_repeat(kind)}
         kinds = {one: str(kind_of(one, rules)) for one, rules in stream.identifiers.items()}
         self.tables = Tables(source, name, stream, kinds)
@@ -198,6 +200,9 @@ class _Mapping:
 
     def run(self, fields: Mapping[str, str]) -> None:
         """Map the stream."""
+        if self.name in fields:
+            # Before others are joined to them or several become one: of these the first one's fields count.
+            self._count_values(fields[self.name])
         with self.source.db.cursor() as cursor:
             cursor.execute(SESSION)
             # The next portion is made while this one is mapped.
@@ -223,12 +228,22 @@ class _Mapping:
                 one: {"distinct": converted.distinct, "unusable": converted.unusable}
                 for one, converted in self.pseudonyms.items()
             },
-            "absent_fields": _absent_fields(source, self.name, stream),
+            "field_values": self.field_values.told,
+            "absent_fields": absent_fields(self.field_values.told),
             "not_filtered_by": _not_filtered_by(source, stream),
         }
 
+    def _count_values(self, fields: str) -> None:
+        """Count how many records have each field."""
+        names = self.stream.names
+        items = ", ".join(["count(*)", *(f"count({column(name)})" for name in names)])
+        rows, *found = self.source.rows(f"SELECT {items} FROM {fields} WHERE {PROBLEM} IS NULL")[0]
+        self.field_values.add_counts(rows, dict(zip(names, found, strict=True)))
+
     def _read(self, source: Source, fields: Mapping[str, str]) -> Iterator[tuple[Portion, dict[str, Coded]]]:
         for portion in portions(source, self.name, fields):
+            if self.name not in fields:
+                self.field_values.add(portion)
             yield portion, self._pseudonyms(source, portion)
 
     def _take(self, portion: Portion, pseudonyms: Mapping[str, Coded]) -> None:
@@ -335,16 +350,6 @@ def _without(portion: Portion, candidates: Candidates, *, unfolded: bool) -> int
     files = int(portion.file_rank.max(initial=0)) + 1
     record = portion.line * files + portion.file_rank
     return len(np.unique(record[portion.readable])) - len(np.unique(record[candidates.record]))
-
-
-def _absent_fields(source: Source, name: str, stream: Stream) -> list[str]:
-    """Return fields that the files of a stream do not have."""
-    if stream.format.type not in {"csv", "parquet"}:
-        return []
-    raw = raw_sql(source.files(name))
-    available = {row[0] for row in source.rows(f"DESCRIBE SELECT * FROM {raw}")} - {TEXT}
-    columns, constants = source.config.columns, source.config.set
-    return [field for field in stream.names if columns.get(field, field) not in available and field not in constants]
 
 
 def _not_filtered_by(source: Source, stream: Stream) -> dict[str, list[str]]:

@@ -24,6 +24,7 @@ from journeymining.exceptions import InputError
 from journeymining.identity.changes import customer_changes, customers_version
 from journeymining.identity.stitching import stitch
 from journeymining.ingest.batches import read_state
+from journeymining.ingest.drift import drift_notes
 from journeymining.ingest.library import SPEC, connector_folder
 from journeymining.ingest.pull import ingest_sources, open_source, pull_source
 from journeymining.jobs.manifest import Manifest, describe_inputs, digest_of, write_json
@@ -124,7 +125,16 @@ def pull_events(builder: Builder) -> dict[str, Any]:
         )
         return pull_counts(quality)
 
-    return builder.step("pull", f"Reading {len(config.sources)} sources", settings, PULLED, do)
+    counts = builder.step("pull", f"Reading {len(config.sources)} sources", settings, PULLED, do)
+    note_drift(builder.tell, json.loads(builder.store.path("quality.json").read_text(encoding="utf-8")))
+    return counts
+
+
+def note_drift(tell: Tell, quality: dict[str, Any]) -> None:
+    """Say which fields of the sources came, went or are in no record: where steps are shown, notes may be as well."""
+    note: Callable[[str], None] = getattr(tell, "note", silent)
+    for sentence in drift_notes(quality):
+        note(sentence)
 
 
 def told_records(tell: Tell) -> Callable[[str, str, int], None]:

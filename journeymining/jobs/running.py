@@ -26,6 +26,7 @@ from journeymining.jobs.analyses import (
 from journeymining.jobs.events import (
     Builder,
     cut_journeys,
+    note_drift,
     prepare_log,
     pull_events,
     quality_of,
@@ -167,6 +168,9 @@ def pull_preview(
         for name, source in config.sources.items():
             if source.pulled and (kept / name).is_dir():
                 shutil.copytree(kept / name, Path(folder) / "raw" / name)
+        if (noted := store_of(job, events).path("quality.json")).is_file():
+            # What changed is told by comparison with it.
+            shutil.copy(noted, folder)
         quality = ingest_sources(
             config.sources,
             timezone=config.timezone,
@@ -180,6 +184,7 @@ def pull_preview(
             full_refresh=full_refresh,
         )
         activities = pq.read_table(Path(folder) / "source_events.parquet", columns=["source", "stream", "activity"])
+    note_drift(tell, quality)
     counted = activities.group_by(["source", "stream", "activity"]).aggregate([([], "count_all")]).to_pylist()
     rows: list[tuple[str, str, str, str, int]] = []
     for name, told in quality["sources"].items():

@@ -25,6 +25,6 @@ def test_columns_that_are_new_or_gone_are_told(tmp_path, monkeypatch):
     second = CliRunner().invoke(cli, ["pull", "job.yaml"], catch_exceptions=False)
 
     assert "changed since" not in first.stderr
-    told = "Columns of store, rows, changed since an earlier pull: 'mail' is new, 'email' is gone."
+    told = "Note: source 'store', rows: columns changed since an earlier pull: mail is new, email is gone."
     assert told in second.stderr.splitlines()
     assert "changed since" not in second.stdout
