@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from journeymining.ingest.drift import columns_changed
 from journeymining.report.provenance import flatten
 from journeymining.report.stitching import stitching_section
 from journeymining.report.tables import data_uri, records, show_table
 from journeymining.report.text_metrics import readable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from journeymining.report.language import Language
     from journeymining.report.run_files import Run
 
@@ -27,6 +30,8 @@ def quality_chapter(run: Run, language: Language) -> dict[str, Any] | None:
     file = run.folder / "quality.json"
     return {
         "steps": steps,
+        "changed": _changed(run.quality.get("ingest") or {}, language),
+        "absent": _absent(run.quality.get("ingest") or {}, language),
         "sources": _sources(run.quality.get("ingest") or {}, language),
         "stitching": stitching_section(identity, run.sensitivity, language),
         "touchpoints": _rules(run.quality.get("touchpoints") or {}, language),
@@ -83,6 +88,57 @@ def _sources(ingest: dict[str, Any], language: Language) -> Any:
         "why": (language.say("why"), "text"),
     }  # fmt: skip
     return show_table(pd.DataFrame(rows), columns, language, name="sources.csv")
+
+
+def _streams(ingest: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for name, source in (ingest.get("sources") or {}).items():
+        for stream, counts in (source.get("streams") or {}).items():
+            yield name, stream, counts
+
+
+def _changed(ingest: dict[str, Any], language: Language) -> list[tuple[str, ...]]:
+    """Return source, stream, field or column, how it is and how it was, of what came, went or is of another type."""
+    rows: list[tuple[str, ...]] = []
+    for name, stream, counts in _streams(ingest):
+        values = counts.get("field_values") or {}
+        for field in counts.get("fields_changed") or {}:
+            now, before = (_records_with(one, language) for one in (values[field], values[field]["before"]))
+            rows.append((name, stream, field, now, before))
+    for name, source in (ingest.get("sources") or {}).items():
+        for stream, changes in columns_changed(source).items():
+            for one in changes:
+                there = language.say("a column")
+                now, before = (one.get(when) or there for when in ("now", "before"))
+                now = language.say("no column") if one["change"] == "gone" else now
+                before = language.say("no column") if one["change"] == "new" else before
+                rows.append((name, stream, one["column"], now, before))
+    return rows
+
+
+def _records_with(one: dict[str, Any], language: Language) -> str:
+    records = language.many(one["with"] + one["without"], "{n} record", "{n} records")
+    if not one["with"]:
+        return language.say("in none of {records}", records=records)
+    return language.say("in {some} of {records}", some=language.count(one["with"]), records=records)
+
+
+def _absent(ingest: dict[str, Any], language: Language) -> Any:
+    """Return a table of the fields that a connector reads and no record has."""
+    rows = []
+    for name, stream, counts in _streams(ingest):
+        values = counts.get("field_values") or {}
+        rows += [
+            {"source": name, "stream": stream, "field": field, "records": values[field]["without"]}
+            for field in counts.get("absent_fields") or ()
+            if field in values
+        ]
+    if not rows:
+        return None
+    columns = {
+        "source": (language.say("source"), "text"), "stream": (language.say("kind of record"), "text"),
+        "field": (language.say("field"), "text"), "records": (language.say("records, none of which has it"), "count"),
+    }  # fmt: skip
+    return show_table(pd.DataFrame(rows), columns, language, name="absent_fields.csv")
 
 
 def _rules(section: dict[str, Any], language: Language) -> Any:

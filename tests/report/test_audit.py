@@ -71,6 +71,41 @@ def test_whom_was_asked_in_vain_gave_no_answer_and_a_filter_without_effect_is_sa
     assert "nps survey_csv 142 0 140 110 30 2 0 2 value: no number, 'keep: channel' does not apply to answers" in text
 
 
+def test_fields_that_came_went_or_are_in_no_record_are_shown_as_text(run_folder):
+    file = run_folder / "quality.json"
+    quality = json.loads(file.read_text(encoding="utf-8"))
+    crm = quality["ingest"]["sources"]["crm"]
+    crm["columns_changed"] = {
+        "Case": [
+            {"column": "<script>alert(1)</script>", "change": "new", "now": "VARCHAR"},
+            {"column": "Origin", "change": "gone"},
+            {"column": "Size", "change": "type", "before": "BIGINT", "now": "VARCHAR"},
+        ]
+    }
+    crm["streams"]["Case"] |= {
+        "field_values": {
+            "<b>Mail</b>": {"with": 0, "without": 5000, "before": {"with": 4700, "without": 1}},
+            "Reason": {"with": 118, "without": 42, "before": {"with": 118, "without": 2}},
+            "<i>Fax</i>": {"with": 0, "without": 5000},
+        },
+        "fields_changed": {"<b>Mail</b>": "gone", "Reason": "stopped"},
+        "absent_fields": ["<b>Mail</b>", "<i>Fax</i>"],
+    }
+    file.write_text(json.dumps(quality), encoding="utf-8")
+
+    reader = read(write_report(run_folder))
+    text = words(reader)
+
+    assert "<b>Mail</b> in none of 5,000 records in 4,700 of 4,701 records crm Case" in text
+    assert "Reason in 118 of 160 records in 118 of 120 records crm Case" in text
+    assert "<script>alert(1)</script> VARCHAR no column crm Case" in text
+    assert "Origin no column a column crm Case" in text
+    assert "Size VARCHAR BIGINT crm Case" in text
+    assert "Fields that no record has 2 rows" in text
+    assert "crm Case <i>Fax</i> 5,000" in text
+    assert reader.tags.count("script") == 1  # our own
+
+
 def test_the_page_says_what_rests_on_the_weakest_identifier(run_folder):
     text = words(read(write_report(run_folder)))
 
