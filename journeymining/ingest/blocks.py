@@ -28,7 +28,8 @@ SIZE = 1 << 20
 CODED = pa.dictionary(pa.int32(), pa.string())
 """Type of a column whose texts come again."""
 
-_MAGIC: dict[bytes, Callable[[Path, str], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+_MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
+_OPENERS: dict[str, Callable[[Path, str], Any]] = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}
 _UNREAD = {b"PK\x03\x04": "zip", b"\x28\xb5\x2f\xfd": "zstd", b"\x1f\x9d": "compress", b"7z\xbc\xaf": "7z"}
 _MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
 _REPLACED = "\ufffd".encode()
@@ -63,14 +64,25 @@ def blocks(file: Path, encoding: str, times: int = 1) -> Iterator[bytes]:
             yield from _whole_lines(lambda: text.read(times * SIZE).encode())
 
 
+def packing(file: Path) -> str | None:
+    """Return how a file is packed (gzip, bzip2, xz), as its first bytes tell; None where it is not.
+
+    Raises
+    ------
+    InputError
+        If it is packed in a way that is not read.
+    """
+    with file.open("rb") as probe:
+        first = probe.read(6)
+    if unread := next((name for magic, name in _UNREAD.items() if first.startswith(magic)), None):
+        raise InputError(f"{file}: is packed with {unread}. Unpack it, or pack it with gzip, bzip2 or xz.")
+    return next((name for magic, name in _MAGIC.items() if first.startswith(magic)), None)
+
+
 @contextmanager
 def _unpacked(file: Path) -> Iterator[IO[bytes]]:
-    with file.open("rb") as probe:
-        packed = probe.read(6)
-    if unread := next((name for magic, name in _UNREAD.items() if packed.startswith(magic)), None):
-        raise InputError(f"{file}: is packed with {unread}. Unpack it, or pack it with gzip, bzip2 or xz.")
-    opener = next((opener for magic, opener in _MAGIC.items() if packed.startswith(magic)), None)
-    with cast("IO[bytes]", opener(file, "rb") if opener else file.open("rb")) as binary:
+    packed = packing(file)
+    with cast("IO[bytes]", _OPENERS[packed](file, "rb") if packed else file.open("rb")) as binary:
         yield binary
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,9 +27,10 @@ import pyarrow.parquet as pq
 
 from journeymining.database import connect
 from journeymining.exceptions import InputError
-from journeymining.ingest.blocks import CODED, LARGE, blocks, fields, line_count, lines, replaced, smaller
+from journeymining.ingest.blocks import CODED, LARGE, blocks, fields, line_count, lines, packing, replaced, smaller
 from journeymining.ingest.coded import one_chunk
 from journeymining.ingest.shortcuts import SHORTCUTS
+from journeymining.ingest.values import identifier, literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -105,6 +107,8 @@ def records(
             batches = _w3c(file, format_, columns, landed)
         elif format_.shortcut:
             batches = _split_lines(file, format_, landed)
+        elif format_.type == "json_lines" and (layout := _layout(file, format_)):
+            batches = _document(file, layout, landed)
         else:
             batches = _lines(file, format_, landed)
         for batch in batches:
@@ -151,6 +155,36 @@ def _lines(file: Path, format_: Format, landed: Landed) -> Iterator[pa.RecordBat
             landed.records += len(rows)
             yield _table({TEXT: [text for _, text in rows]}, [number for number, _ in rows], [None] * len(rows))
         before += line_count(block)
+
+
+def _layout(file: Path, format_: Format) -> str | None:
+    """Say in which way a file holds JSON that is not an object a line: as an array, or as objects over many lines."""
+    # DuckDB reads these; names it would take for patterns, and packings it does not know, are read by lines.
+    if any(character in str(file) for character in "*?[") or packing(file) not in {None, "gzip"}:
+        return None
+    first, _, rest = next(blocks(file, format_.encoding), b"").lstrip().partition(b"\n")
+    if first.startswith(b"["):
+        one_of_several = first.rstrip().endswith(b"]") and rest.lstrip().startswith(b"[")
+        return None if one_of_several else "array"
+    return "unstructured" if first.strip() == b"{" else None
+
+
+def _document(file: Path, layout: str, landed: Landed) -> Iterator[pa.RecordBatch]:
+    """Read the objects of a file one by one; they have numbers, not lines."""
+    query = (
+        f"SELECT CAST(json AS VARCHAR) AS {TEXT} FROM read_json_objects({literal(str(file))}, "
+        f"format = {literal(layout)}, compression = {literal(packing(file) or 'none')})"
+    )
+    try:
+        with connect() as connection:
+            for batch in connection.sql(query).to_arrow_reader(BATCH):
+                first = landed.records + 1
+                landed.records += batch.num_rows
+                yield _columns([batch.column(TEXT)], [TEXT], np.arange(first, first + batch.num_rows))
+    except (duckdb.Error, OSError) as error:
+        # What DuckDB says of the place holds nothing of the data.
+        place = re.search(r"at byte \d+ in record/value \d+", str(error))
+        raise InputError(f"{file}: is no JSON{f', {place[0]}' if place else ''}, or an object is over 16 MB.") from None
 
 
 def _split_lines(file: Path, format_: Format, landed: Landed) -> Iterator[pa.RecordBatch]:
@@ -498,8 +532,6 @@ def _parquet(file: Path, columns: Sequence[str], landed: Landed) -> Iterator[pa.
 
 
 def _as_text(field: pa.Field) -> str:
-    from journeymining.ingest.values import identifier
-
     name = identifier(field.name)
     if pa.types.is_nested(field.type):
         return f"CAST(to_json({name}) AS VARCHAR) AS {name}"

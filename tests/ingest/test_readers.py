@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import json
 import lzma
 
 import pyarrow as pa
@@ -149,6 +150,8 @@ GARBLED = PACKED[:60] + bytes(40) + PACKED[100:]
         (GARBLED, {}, "cannot be read as csv"),
         (b"PK\x03\x04 and more", {}, "is packed with zip. Unpack it"),
         (b"\x28\xb5\x2f\xfd and more", {"type": "json_lines"}, "is packed with zstd"),
+        (b'[{"id": 1}, {"id": "anna@x.org" "a": 1}]', {"type": "json_lines"}, "is no JSON, at byte (?!.*anna)"),
+        (b'[{"id": 1}, {"id"', {"type": "json_lines"}, "is no JSON, at byte"),
         (b"no parquet", {"type": "parquet"}, "cannot be read as parquet"),
         (b"id,name\n", {"encoding": "klingon"}, "unknown encoding 'klingon'"),
     ],
@@ -198,3 +201,29 @@ def test_numbers_of_parquet_are_written_as_those_of_tables(tmp_path):
     found = pq.read_table(tmp_path / "raw/00000.parquet")
     assert found["id"].to_pylist() == ["123", None, "0.5", "1e+300", "nan"]
     assert found["name"].to_pylist() == ["90.5", None, "0", "1e-06", "2"]
+
+
+OBJECTS = [{"id": 1, "by": {"name": "é\n"}}, {"id": 2}, {"id": 3}]
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize(
+    "content",
+    [
+        json.dumps(OBJECTS),
+        json.dumps(OBJECTS, indent=2),
+        "\n  [\n" + ",\n".join(map(json.dumps, OBJECTS)) + "\n]\n",
+        "\n".join(json.dumps(one, indent=2) for one in OBJECTS),
+        "\n".join(map(json.dumps, OBJECTS)),
+    ],
+)
+def test_json_is_read_however_its_objects_stand(tmp_path, content, pack):
+    result, rows = landed(tmp_path, pack(content.encode()), type="json_lines")
+
+    assert [json.loads(row["line"]) for row in rows] == OBJECTS
+    assert [row["_line"] for row in rows] == [1, 2, 3]
+    assert result.records == 3
+
+
+def test_lines_that_are_arrays_are_no_array_of_records(tmp_path):
+    assert [row["line"] for row in landed(tmp_path, b"[1]\n[2]\n", type="json_lines")[1]] == ["[1]", "[2]"]
