@@ -1,7 +1,10 @@
 """Records from databases: whatever SQLAlchemy knows, a batch at a time, so that memory does not grow with the tables.
 
 Cursors stay on the server (PostgreSQL, MariaDB, MySQL); values come as the texts that the database writes where the
-driver lets them: no time is interpreted here. Binary values are written in hexadecimal.
+driver lets them: no time is interpreted here. Only where MariaDB and MySQL write an instant like a local time
+(``TIMESTAMP``), its offset is added. Binary values are written in hexadecimal.
+
+What a database says of an error may quote a row, so its words are told only where no row has been read yet.
 
 A stream that unfolds lists reads each row as a JSON record: its columns are the first names of the paths, and those
 that a path goes into hold JSON, as text or in a type of the database.
@@ -10,13 +13,14 @@ that a path goes into hold JSON, as text or in a type of the database.
 from __future__ import annotations
 
 import json
+import logging
 import re
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from journeymining.exceptions import InputError, MissingDependencyError
+from journeymining.exceptions import InputError, MissingDependencyError, did_you_mean
 from journeymining.ingest.readers import PROBLEM, TEXT
 from journeymining.ingest.remote import CURSOR, Page, before, rank
 
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
 
     from journeymining.ingest.remote import Cursor, TableConfig
 
+logger = logging.getLogger(__name__)
+
 ROWS = 10_000
 """Rows that are in memory at a time."""
 
@@ -34,6 +40,33 @@ DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 )
 _AS_TEXT = ("date", "timestamp", "timestamptz", "time", "timetz", "interval", "numeric", "json", "jsonb", "uuid")
 _SAFE = re.compile(r"[\w .:+/-]*")
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
+
+TIMESTAMP = 7
+"""What MariaDB and MySQL call the type of an instant in the description of a result."""
+UTC = "+00:00"
+
+_SPELLING = (
+    "it is written like postgresql://user:password@host:5432/name. "
+    "In a user or password write @ as %40, : as %3A, / as %2F, % as %25."
+)
+_CHECKS = {
+    "postgresql": ("PREPARE journeymining AS {query}", "DEALLOCATE journeymining"),
+    "mysql": ("PREPARE journeymining FROM %s", "DEALLOCATE PREPARE journeymining"),
+    "sqlite": ("EXPLAIN {query}",),
+}
+"""Dialect -> statements that read a query, and no row."""
+
+_STRING = r"'(?:''|[^'])*'"
+_ESCAPED = r"'(?:\\.|''|[^'\\])*'"
+_OTHERS = r'"[^"]*"|`[^`]*`|/\*.*?\*/|;|[^;]'
+_PIECES = {
+    "mysql": re.compile(rf"""{_ESCAPED}|"(?:\\.|[^"\\])*"|--(?=\s|\Z)[^\n]*|\#[^\n]*|{_OTHERS}""", re.DOTALL),
+    "": re.compile(rf"[eE]{_ESCAPED}|{_STRING}|(\$\w*\$).*?\1|--[^\n]*|{_OTHERS}", re.DOTALL),
+}
+"""Dialect -> the pieces of a query, of which a semicolon is one only where it ends a statement."""
+SHOWN = 20
+"""Tables that a message names."""
 
 
 class Database:
@@ -73,16 +106,31 @@ class Database:
         self._nested = nested
         try:
             parsed = sqlalchemy.make_url(url)
-            parsed = parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
-            self._place = [parsed.drivername, parsed.host, parsed.port, parsed.database]
-            if parsed.drivername.startswith("sqlite") and parsed.database:
-                if not (base / parsed.database).is_file():
-                    raise complain(f"there is no database '{parsed.database}'.")
-                parsed = parsed.set(database=str(base / parsed.database))
-            self._secret = parsed.password
-            self._engine = sqlalchemy.create_engine(parsed, **_options(parsed.drivername))
+        except (sqlalchemy.exc.SQLAlchemyError, ValueError):
+            raise complain(f"'url' is none of a database that can be read: {_SPELLING}") from None
+        if "@" in (parsed.host or ""):
+            raise complain(f"'url' is none of a database that can be read: {_SPELLING}")
+        parsed = parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
+        self._place = [parsed.drivername, parsed.host, parsed.port, parsed.database]
+        self._secret = parsed.password
+        if parsed.drivername.startswith("sqlite") and parsed.database:
+            if not (base / parsed.database).is_file():
+                raise complain(
+                    f"there is no database '{parsed.database}': no such file, seen from the folder of the job."
+                )
+            parsed = parsed.set(database=str(base / parsed.database))
+        try:
+            self._engine = sqlalchemy.create_engine(
+                parsed, poolclass=sqlalchemy.NullPool, **_options(parsed.drivername)
+            )
         except (sqlalchemy.exc.SQLAlchemyError, ImportError, ValueError) as error:
             raise complain(f"'url' is none of a database that can be read ({self._said(error)}).") from None
+        dialect = self._engine.dialect.name
+        self._dialect = "mysql" if dialect == "mariadb" else dialect
+        self._known: tuple[type[Exception], ...] = (sqlalchemy.exc.SQLAlchemyError, OSError)
+        if self._engine.dialect.dbapi:
+            self._known = (*self._known, self._engine.dialect.dbapi.Error)
+        self._looked: dict[str, tuple[dict[str, str], frozenset[str]]] = {}
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -91,7 +139,10 @@ class Database:
 
     def settings(self, stream: str) -> Any:
         """Return what decides which records a stream has."""
-        return [self._place, self._tables[stream].model_dump(exclude={"overlap"}), self._wanted[stream]]
+        told = [self._place, self._tables[stream].model_dump(exclude={"overlap"}), self._wanted[stream]]
+        # What was pulled while they came without an offset is of no use.
+        instants = sorted(self._look(stream)[1] & set(self._wanted[stream]))
+        return [*told, instants] if instants else told
 
     def cursor(self, stream: str) -> Cursor:
         """Return the cursor of a stream."""
@@ -99,21 +150,16 @@ class Database:
 
     def columns(self, stream: str) -> dict[str, str]:
         """Return the columns of a table or query, with the types of a table."""
-        one = self._tables[stream]
-        with self._errors():
-            if one.table is None:
-                with self._engine.connect() as connection:
-                    found = connection.execute(self._sql.text(f"SELECT * FROM ({one.query}) AS q WHERE 1 = 0"))
-                    return dict.fromkeys(found.keys(), "")
-            schema, _, table = one.table.rpartition(".")
-            listed = self._sql.inspect(self._engine).get_columns(table, schema=schema or None)
-            return {column["name"]: str(column["type"]) for column in listed}
+        return self._look(stream)[0]
 
     def pages(self, stream: str, since: str | None, resume: str | None) -> Iterator[Page]:
-        """Yield the rows of a stream from a value of the cursor on; a pull that was cut begins again."""
+        """Yield the rows of a stream from a value of the cursor on; a pull that was cut begins again.
+
+        Rows whose cursor is empty come each time: nothing tells whether they are new.
+        """
         del resume
         one = self._tables[stream]
-        available = self.columns(stream)
+        available, instants = self._look(stream)
         names = [name for name in available if one.table is None or name in self._wanted[stream]]
         if one.cursor is not None and one.cursor not in available:
             raise self._complain(
@@ -126,75 +172,189 @@ class Database:
                 f"stream '{stream}' unfolds JSON in a column '{absent[0]}', which is not there. "
                 f"Name it so in a 'query'. There are: {', '.join(available)}."
             )
-        with self._errors(), self._rows(self._query(one, names, since)) as fetch:
-            while rows := fetch():
-                columns = [pa.array(map(_text, values), pa.string()) for values in zip(*rows, strict=True)]
+        # The cursor comes a second time, last, and as the database compares it.
+        texts = [_instant if name in instants else _text for name in names] + [_text] * (one.cursor is not None)
+        empty = 0
+        with self._rows(stream, self._query(one, names, since)) as rows:
+            while some := rows.fetchmany(ROWS):
+                values = zip(texts, zip(*some, strict=True), strict=True)
+                columns = [pa.array(map(text, column), pa.string()) for text, column in values]
                 cursors = columns[-1].drop_null().to_pylist() if one.cursor else []
+                empty += len(some) - len(cursors) if one.cursor else 0
                 labels = [*names, CURSOR] if one.cursor else names
                 if stream in self._nested:
                     records = _records(names, columns[: len(names)], self._nested[stream])
                     columns = [*records.values(), *columns[len(names) :]]
                     labels = [*records, *labels[len(names) :]]
                 yield Page(pa.record_batch(columns, names=labels), max(cursors, key=rank, default=None))
+        if empty:
+            logger.warning(
+                "stream '%s': rows with nothing in '%s', the cursor: %s. Every pull reads them again; "
+                "a 'query' can give them a value: coalesce(%s, ...).",
+                stream, one.cursor, f"{empty:,}", one.cursor,
+            )  # fmt: skip
+
+    def _look(self, stream: str) -> tuple[dict[str, str], frozenset[str]]:
+        """Return the columns of a stream with their types, and those whose instants look like local times."""
+        if stream not in self._looked:
+            one = self._tables[stream]
+            if one.table is not None:
+                found = {column["name"]: column["type"] for column in self._listed(stream, one.table)}
+                kinds = {name: str(kind) for name, kind in found.items()}
+                instants = [name for name, kind in found.items() if isinstance(kind, self._sql.TIMESTAMP)]
+            else:
+                with self._rows(stream, f"SELECT * FROM {self._from(one)} WHERE 1 = 0") as rows:
+                    described = rows.description
+                    rows.fetchall()
+                kinds = dict.fromkeys((about[0] for about in described), "")
+                instants = [about[0] for about in described if about[1] == TIMESTAMP]
+            self._looked[stream] = kinds, frozenset(instants if self._dialect == "mysql" else ())
+        return self._looked[stream]
+
+    def _listed(self, stream: str, table: str) -> Any:
+        """Return what the database knows of the columns of a table."""
+        schema, _, name = table.rpartition(".")
+        with self._errors("the database"):
+            connection = self._engine.connect()
+        with connection, self._errors(self._named(stream)):
+            inspector = self._sql.inspect(connection)
+            with suppress(self._sql.exc.NoSuchTableError):
+                return inspector.get_columns(name, schema=schema or None)
+            there = sorted({*inspector.get_table_names(schema or None), *inspector.get_view_names(schema or None)})
+        more = f" and {len(there) - SHOWN} more" if len(there) > SHOWN else ""
+        raise self._complain(
+            f"there is no table or view '{table}' for stream '{stream}', or none that this user may read."
+            f"{did_you_mean(name, there)} There are: {', '.join(there[:SHOWN]) or 'none'}{more}. "
+            "Name it under 'tables', one of another schema as schema.table."
+        )
+
+    def _named(self, stream: str) -> str:
+        one = self._tables[stream]
+        return f"the query of stream '{stream}'" if one.table is None else f"table '{one.table}' of stream '{stream}'"
+
+    def _from(self, one: TableConfig) -> str:
+        quote = self._engine.dialect.identifier_preparer.quote
+        if one.table is not None:
+            return ".".join(map(quote, one.table.split(".")))
+        # A query may end in a comment, which a line ends.
+        return f"(\n{without_end(str(one.query), self._dialect)}\n) AS q"
 
     def _query(self, one: TableConfig, names: list[str], since: str | None) -> str:
         quote = self._engine.dialect.identifier_preparer.quote
         items = ", ".join(quote(name) for name in [*names, *([one.cursor] if one.cursor else [])])
-        place = f"({one.query}) AS q" if one.table is None else ".".join(map(quote, one.table.split(".")))
         if since is None or one.cursor is None:
-            return f"SELECT {items} FROM {place}"
+            return f"SELECT {items} FROM {self._from(one)}"
         low = before(since, one.overlap)
         if not _SAFE.fullmatch(low):
             raise self._complain(f"column '{one.cursor}' is no cursor: it holds neither numbers nor times.")
-        # A quoted literal takes the type of its column, whatever that is.
-        return f"SELECT {items} FROM {place} WHERE {quote(one.cursor)} >= '{low}'"
+        # A quoted literal takes the type of its column; SQLite's may have none, and there no number is >= a text.
+        value = low if self._dialect == "sqlite" and _NUMBER.fullmatch(low) else f"'{low}'"
+        column = quote(one.cursor)
+        return f"SELECT {items} FROM {self._from(one)} WHERE {column} >= {value} OR {column} IS NULL"
 
     @contextmanager
-    def _rows(self, query: str) -> Iterator[Callable[[], list[Any]]]:
-        """Run a query whose rows stay on the server, and give a function that fetches the next ones."""
-        connection = self._engine.raw_connection()
+    def _rows(self, stream: str, query: str) -> Iterator[Any]:
+        """Run a query whose rows stay on the server, and give the driver's cursor, which fetches them."""
+        with self._errors("the database"):
+            connection = self._engine.raw_connection()
         driver = self._engine.dialect.driver
         cursor: Any = None
         try:
-            if driver == "pymysql":
-                from pymysql.cursors import SSCursor  # type: ignore[import-untyped]
+            with self._errors(self._named(stream)):
+                self._set_up(connection)
+            with self._errors(self._named(stream), rows=True):
+                if driver == "pymysql":
+                    from pymysql.cursors import SSCursor  # type: ignore[import-untyped]
 
-                connection.cursor().execute("SET time_zone = '+00:00'")
-                cursor = connection.cursor(SSCursor)
-            elif driver == "psycopg":
-                from psycopg.types.string import TextLoader
-
-                for name in _AS_TEXT:
-                    connection.driver_connection.adapters.register_loader(name, TextLoader)  # type: ignore[union-attr]
-                connection.cursor().execute("SET TIME ZONE 'UTC'")
-                cursor = connection.cursor("journeymining")
-            else:
-                cursor = connection.cursor()
-            cursor.execute(query)
-            yield lambda: list(cursor.fetchmany(ROWS))
+                    cursor = connection.cursor(SSCursor)
+                else:
+                    cursor = connection.cursor(*(["journeymining"] if driver == "psycopg" else []))
+                try:
+                    cursor.execute(query)
+                except self._known:
+                    with self._errors(self._named(stream)):
+                        self._check(connection, query)
+                    raise
+                yield cursor
         finally:
-            if cursor is not None and driver != "pymysql":
+            if driver == "pymysql" and cursor is not None:
+                # It would read what is left of a result before it closes, and again when it is forgotten.
+                with suppress(AttributeError):
+                    cursor._result.unbuffered_active = False
+                cursor.connection = None
+            elif cursor is not None:
                 with suppress(Exception):  # the connection may be gone, which has been said
                     cursor.close()
-            # Not given back: PyMySQL would read what is left of a result first.
             connection.invalidate()
 
+    def _set_up(self, connection: Any) -> None:
+        """Have instants written in UTC, and values as texts."""
+        if self._dialect == "mysql":
+            connection.cursor().execute(f"SET time_zone = '{UTC}'")
+        elif self._engine.dialect.driver == "psycopg":
+            from psycopg.types.string import TextLoader
+
+            for name in _AS_TEXT:
+                connection.driver_connection.adapters.register_loader(name, TextLoader)
+            connection.cursor().execute("SET TIME ZONE 'UTC'")
+
+    def _check(self, connection: Any, query: str) -> None:
+        """Have the database read a query but no row, so that what is wrong with it can be told in its words."""
+        connection.rollback()
+        for statement in _CHECKS.get(self._dialect, ()):
+            with closing(connection.cursor()) as cursor:
+                cursor.execute(*((statement, (query,)) if "%s" in statement else (statement.format(query=query),)))
+
     @contextmanager
-    def _errors(self) -> Iterator[None]:
-        """Turn what the database says into an error of ours, without the password."""
-        known: tuple[type[Exception], ...] = (self._sql.exc.SQLAlchemyError, OSError)
-        if self._engine.dialect.dbapi:
-            known = (*known, self._engine.dialect.dbapi.Error)
+    def _errors(self, place: str, *, rows: bool = False) -> Iterator[None]:
+        """Turn what the database says into an error of ours, without the password, and without what rows may hold."""
         try:
             yield
-        except known as error:
-            raise self._complain(f"the database could not be read ({self._said(error)}).") from None
+        except self._known as error:
+            said = _code(error) if rows else self._said(error)
+            hint = " What the database says of it may quote a record: read it in a client of your own." if rows else ""
+            raise self._complain(f"{place} could not be read ({said}).{hint}") from None
 
     def _said(self, error: Exception) -> str:
         cause = getattr(error, "orig", None) or error
-        text = " ".join(str(cause).split())
-        secret = str(self._secret) if getattr(self, "_secret", None) else None
+        told = getattr(cause, "diag", None)
+        # PyMySQL says a number and a text.
+        text = str(cause.args[-1]) if cause.args else str(cause)
+        if told and told.message_primary:
+            text = f"{told.message_primary} {told.message_hint or ''}"
+        text = " ".join(text.split())
+        secret = str(self._secret) if self._secret else None
         return (text.replace(secret, "***") if secret else text)[:200]
+
+
+def without_end(query: str, dialect: str = "") -> str:
+    """Return a SELECT without the semicolons that end it, and what stands behind them.
+
+    Examples
+    --------
+    >>> without_end("SELECT ';' AS a; -- all"), without_end("SELECT 1 -- no end;")
+    ("SELECT ';' AS a", 'SELECT 1 -- no end;')
+    """
+    end = len(query)
+    for piece in _PIECES.get(dialect, _PIECES[""]).finditer(query):
+        text = piece.group()
+        if text == ";":
+            end = min(end, piece.start())
+        elif not text.isspace() and not text.startswith(("--", "/*", "#")):
+            end = len(query)
+    return query[:end]
+
+
+def _code(error: Exception) -> str:
+    """Name an error without its words."""
+    cause = getattr(error, "orig", None) or error
+    kind = type(cause).__name__
+    if state := getattr(cause, "sqlstate", None):
+        return f"{kind}, SQLSTATE {state}"
+    if name := getattr(cause, "sqlite_errorname", None):
+        return f"{kind}, {name}"
+    number = cause.args[0] if cause.args else None
+    return f"{kind}, error {number}" if isinstance(number, int) else kind
 
 
 def _options(driver: str) -> dict[str, Any]:
@@ -229,6 +389,12 @@ def _is_json(text: str | None) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _instant(value: Any) -> str | None:
+    text = _text(value)
+    # 0000-00-00 is no instant; a connector may say that it means nothing.
+    return text if text is None or text.startswith("0000") else text + UTC
 
 
 def _text(value: Any) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
 import os
 import shutil
@@ -29,8 +30,8 @@ NAME = f"journeymining_test_{os.getpid()}"
 # The table that Asterisk's own migrations make for its call detail records.
 CDR = """
 CREATE TABLE cdr (accountcode VARCHAR(20), src VARCHAR(80), dst VARCHAR(80), dcontext VARCHAR(80), clid VARCHAR(80),
-    channel VARCHAR(80), dstchannel VARCHAR(80), lastapp VARCHAR(80), lastdata VARCHAR(80), {start} TIMESTAMP NULL,
-    answer TIMESTAMP NULL, {end} TIMESTAMP NULL, duration INTEGER, billsec INTEGER, disposition VARCHAR(45),
+    channel VARCHAR(80), dstchannel VARCHAR(80), lastapp VARCHAR(80), lastdata VARCHAR(80), {start} {time} NULL,
+    answer {time} NULL, {end} {time} NULL, duration INTEGER, billsec INTEGER, disposition VARCHAR(45),
     amaflags VARCHAR(45), userfield VARCHAR(256), uniqueid VARCHAR(150), linkedid VARCHAR(150), peeraccount VARCHAR(80),
     sequence INTEGER)"""
 CDR_FIELDS = read_connector(connector_folder("asterisk_cdr") / SPEC).streams["calls"].names
@@ -102,10 +103,10 @@ def test_a_table_gives_the_events_that_the_file_gives(tmp_path, checkout, databa
     quote = engine.dialect.identifier_preparer.quote
     with suppress(sqlalchemy.exc.DatabaseError):
         run(engine, "DROP TABLE cdr")
-    run(engine, CDR.format(start=quote("start"), end=quote("end")))
+    # Asterisk writes the wall clock; a TIMESTAMP of MariaDB is none.
+    time = "DATETIME" if engine.dialect.name == "mysql" else "TIMESTAMP"
+    run(engine, CDR.format(start=quote("start"), end=quote("end"), time=time))
     with engine.begin() as connection:
-        if engine.dialect.name == "mysql":
-            connection.execute(sqlalchemy.text("SET time_zone = '+00:00'"))
         names = ", ".join(map(quote, CDR_FIELDS))
         insert = sqlalchemy.text(f"INSERT INTO cdr ({names}) VALUES ({', '.join(f':{name}' for name in CDR_FIELDS)})")
         for row in reversed(calls):
@@ -351,7 +352,14 @@ def shop(tmp_path):
     [
         ({"url": "sqlite:///nothing.db"}, InputError, "there is no database 'nothing.db'"),
         ({"url": "nosuch://host/db"}, InputError, "'url' is none of a database that can be read"),
-        ({"tables": {"rows": "visitors"}}, InputError, r"could not be read \(visitors\)"),
+        ({"url": "postgresql://me:gehe@im@host/db"}, InputError, "write @ as %40"),
+        ({"url": "postgresql://me:gehe@i:m@host/db"}, InputError, "write @ as %40"),
+        ({"url": "postgresql:/host/db"}, InputError, "is written like postgresql://"),
+        (
+            {"tables": {"rows": "visist"}},
+            InputError,
+            "there is no table or view 'visist' for stream 'rows'.* Did you mean 'visits'. There are: visits",
+        ),
         ({"tables": {"row": "visits"}}, SpecError, "has no stream 'row'. Did you mean 'rows'"),
         ({"tables": {"rows": {"cursor": "id"}}}, SpecError, "needs either 'table' or 'query'"),
         (
@@ -385,6 +393,343 @@ def test_a_source_says_where_its_records_are_once(source, message):
         SourceConfig.model_validate(source)
 
 
+def test_a_missing_file_is_said_once(tmp_path):
+    with pytest.raises(InputError) as caught:
+        pull_source("s", config(connector="csv", url="sqlite:///no.db"), raw_dir=tmp_path / "raw", base=tmp_path)
+
+    assert (
+        str(caught.value) == "source 's': there is no database 'no.db': no such file, seen from the folder of the job."
+    )
+
+
+def test_a_table_that_is_gone_is_named_with_those_there_are(tmp_path, database):
+    engine, url = database
+    fresh(engine, "tickets", "(time VARCHAR(40), activity VARCHAR(40))", [("2026-03-01T10:00:00Z", "opened")])
+    source = config(connector="csv", url=url, tables={"rows": "tickets"})
+    pull_source("s", source, raw_dir=tmp_path / "raw", base=tmp_path)
+    run(engine, "DROP TABLE IF EXISTS tickets_2026", "ALTER TABLE tickets RENAME TO tickets_2026")
+
+    with pytest.raises(InputError, match=r"no table or view 'tickets' for stream 'rows'.* There are: .*tickets_2026"):
+        pull_source("s", source, raw_dir=tmp_path / "raw", base=tmp_path)
+
+    run(engine, "DROP TABLE tickets_2026")
+
+
+def fresh(engine, table, columns, rows):
+    """Make a table and fill it."""
+    run(engine, f"DROP TABLE IF EXISTS {table}", f"CREATE TABLE {table} {columns}")
+    add(engine, table, rows)
+
+
+def add(engine, table, rows):
+    with engine.begin() as connection:
+        if engine.dialect.name == "mysql":
+            connection.exec_driver_sql("SET time_zone = '+00:00'")
+        for row in rows:
+            marks = ", ".join(f":v{place}" for place in range(len(row)))
+            values = {f"v{place}": value for place, value in enumerate(row)}
+            connection.execute(sqlalchemy.text(f"INSERT INTO {table} VALUES ({marks})"), values)
+
+
+def told(base):
+    """Return what happened, and when."""
+    events = sorted(rows(base), key=lambda row: row["timestamp"])
+    return [(row["topic"], row["timestamp"].strftime("%m-%d %H:%M:%S")) for row in events]
+
+
+def state_of(base):
+    return json.loads((base / "out/raw/source/state.json").read_text(encoding="utf-8"))["streams"]["rows"]
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"tables": {"rows": "moments"}},
+        {"tables": {"rows": "moments_seen"}},
+        {"query": "SELECT topic, activity, COALESCE(time, time) AS time FROM moments"},
+    ],
+)
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        # As instants both are 02:30 in Berlin, before and after the clock goes back.
+        ("TIMESTAMP", [("a", "10-25 00:30:00"), ("b", "10-25 01:30:00")]),
+        # As wall clocks of Berlin they are two hours before.
+        ("DATETIME", [("a", "10-24 22:30:00"), ("b", "10-24 23:30:00")]),
+    ],
+)
+def test_an_instant_of_mariadb_is_one_and_a_local_time_stays_one(tmp_path, mariadb, where, kind, expected):
+    engine, url = mariadb
+    fresh(
+        engine,
+        "moments",
+        f"(topic VARCHAR(9), activity VARCHAR(9), time {kind} NULL)",
+        [("a", "seen", "2026-10-25 00:30:00"), ("b", "seen", "2026-10-25 01:30:00"), ("c", "seen", None)],
+    )
+    run(engine, "CREATE OR REPLACE VIEW moments_seen AS SELECT * FROM moments")
+
+    quality = ingest(tmp_path, connector="csv", url=url, **where)
+
+    assert told(tmp_path) == expected
+    assert quality["sources"]["source"]["streams"]["rows"]["rejected"] == {"time: missing": 1}
+
+
+def test_what_a_query_computes_of_instants_is_a_utc_clock(tmp_path, mariadb):
+    engine, url = mariadb
+    fresh(engine, "moments", "(time TIMESTAMP NULL)", [("2026-03-01 10:00:00",)])
+    computed = "time + INTERVAL 1 HOUR"
+    query = "SELECT 'bare' AS topic, 'seen' AS activity, {} AS time FROM moments UNION SELECT 'told', 'seen', {}"
+
+    ingest(
+        tmp_path, connector="csv", url=url, query=query.format(computed, f"CONCAT({computed}, '+00:00') FROM moments")
+    )
+
+    assert told(tmp_path) == [("bare", "03-01 10:00:00"), ("told", "03-01 11:00:00")]
+
+
+def test_an_instant_that_mariadb_has_no_date_for_stays_as_it_is(tmp_path, mariadb):
+    engine, url = mariadb
+    fresh(engine, "moments", "(activity VARCHAR(9), time TIMESTAMP(3) NULL)", [("one", "2026-03-01 10:00:00.25")])
+    run(engine, "SET sql_mode = ''", "INSERT INTO moments VALUES ('none', '0000-00-00 00:00:00')")
+
+    pull_source("s", config(connector="csv", url=url, tables={"rows": "moments"}), raw_dir=tmp_path / "raw")
+
+    found = pq.read_table(tmp_path / "raw/s/rows").to_pylist()
+    texts = {row["activity"]: row["time"] for row in found}
+    assert texts == {"one": "2026-03-01 10:00:00.250+00:00", "none": "0000-00-00 00:00:00.000"}
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_an_instant_as_cursor_goes_on_where_it_was(tmp_path, mariadb, before, monkeypatch):
+    engine, url = mariadb
+    times = [f"2026-03-01 {hour:02d}:00:00" for hour in range(10, 14)]
+    fresh(engine, "moments", "(topic VARCHAR(9), activity VARCHAR(9), time TIMESTAMP(6) NULL)", [])
+    add(engine, "moments", [(f"{place}", "seen", time) for place, time in enumerate(times)])
+    source = {
+        "connector": "csv",
+        "url": url,
+        "tables": {"rows": {"table": "moments", "cursor": "time", "overlap": "1 hour"}},
+    }
+    look = databases.Database._look
+    with monkeypatch.context() as patch:
+        if before:  # as it was while instants came without an offset
+            patch.setattr(databases.Database, "_look", lambda self, stream: (look(self, stream)[0], frozenset()))
+        ingest(tmp_path, **source)
+    expected = [(f"{place}", f"03-01 {hour}:00:00") for place, hour in enumerate(range(10, 14))]
+    assert (told(tmp_path) == expected) is not before
+
+    # One more, and one that is late.
+    add(engine, "moments", [("4", "seen", "2026-03-01 14:00:00.5"), ("late", "seen", "2026-03-01 12:30:00")])
+    quality = ingest(tmp_path, **source)
+
+    assert told(tmp_path) == [*expected[:3], ("late", "03-01 12:30:00"), expected[3], ("4", "03-01 14:00:00")]
+    assert state_of(tmp_path)["cursor"] == "2026-03-01 14:00:00.500000"
+    # From 12:00 on; what was pulled without an offset is pulled anew, all of it.
+    counts = quality["sources"]["source"]["streams"]["rows"]
+    assert (counts["records"], counts["read_again"]) == (6, 0 if before else 2)
+    untouched = state_of(tmp_path)
+    ingest(tmp_path, **source)
+    assert state_of(tmp_path) == untouched
+
+
+def test_a_state_of_before_goes_on_where_no_instant_was_pulled(tmp_path, mariadb, monkeypatch):
+    engine, url = mariadb
+    columns = "(topic VARCHAR(9), activity VARCHAR(9), time DATETIME, changed TIMESTAMP NULL)"
+    fresh(engine, "moments", columns, [("a", "seen", "2026-03-01 10:00:00", "2026-03-01 09:00:00")])
+    source = {"connector": "csv", "url": url, "tables": {"rows": {"table": "moments", "cursor": "changed"}}}
+    look = databases.Database._look
+    with monkeypatch.context() as patch:
+        patch.setattr(databases.Database, "_look", lambda self, stream: (look(self, stream)[0], frozenset()))
+        ingest(tmp_path, **source)
+
+    add(engine, "moments", [("b", "seen", "2026-03-02 10:00:00", "2026-03-02 09:00:00")])
+    ingest(tmp_path, **source)
+
+    assert state_of(tmp_path)["batches"] == ["000001", "000002"]
+    assert told(tmp_path) == [("a", "03-01 09:00:00"), ("b", "03-02 09:00:00")]
+
+
+@pytest.mark.parametrize("columns", [{"id": "topic"}, {}])
+def test_rows_whose_cursor_is_empty_are_pulled_whenever_they_come(tmp_path, database, columns, caplog):
+    engine, url = database
+    names = "(topic VARCHAR(9), activity VARCHAR(9), time VARCHAR(40), changed INTEGER)"
+    row = {name: (name, "seen", f"2026-03-0{place}T10:00:00Z") for place, name in enumerate("abcdef", 1)}
+    fresh(engine, "moments", names, [(*row["a"], 1), (*row["b"], None)])
+    source = {"connector": "csv", "url": url, "columns": columns}
+    source["tables"] = {"rows": {"table": "moments", "cursor": "changed"}}
+    ingest(tmp_path, **source)
+    assert [topic for topic, _ in told(tmp_path)] == ["a", "b"]
+    assert "stream 'rows': rows with nothing in 'changed', the cursor: 1" in caplog.text
+
+    # Late ones without cursor, two of them equal; one with.
+    add(engine, "moments", [(*row["c"], None), (*row["d"], 2), (*row["e"], None), (*row["e"], None)])
+    counts = ingest(tmp_path, **source)["sources"]["source"]["streams"]["rows"]
+    assert [topic for topic, _ in told(tmp_path)] == ["a", "b", "c", "d", "e", "e"]
+    # Again came the last value of the cursor and the row without.
+    assert (counts["records"], counts["read_again"]) == (6, 2)
+
+    # One gets its value, another loses it.
+    run(
+        engine,
+        "UPDATE moments SET changed = 3 WHERE topic = 'c'",
+        "UPDATE moments SET changed = NULL WHERE topic = 'a'",
+    )
+    for _ in range(2):
+        ingest(tmp_path, **source)
+        assert [topic for topic, _ in told(tmp_path)] == ["a", "b", "c", "d", "e", "e"]
+    before = {path: path.read_bytes() for path in (tmp_path / "out/raw").rglob("*") if path.is_file()}
+    ingest(tmp_path, **source)
+    assert {path: path.read_bytes() for path in (tmp_path / "out/raw").rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("where", [{"table": "moments"}, {"query": "SELECT *, number + 0 AS id FROM moments"}])
+def test_numbers_of_sqlite_are_numbers_whatever_their_column_says(tmp_path, sqlite, where):
+    engine, url = sqlite
+    fresh(engine, "moments", "(number, topic, activity, time)", [(9, "a", "seen", "2026-03-01T10:00:00Z")])
+    source = {"connector": "csv", "url": url}
+    source["tables"] = {"rows": {**where, "cursor": "id" if "query" in where else "number"}}
+    ingest(tmp_path, **source)
+    add(engine, "moments", [(10, "b", "seen", "2026-03-02T10:00:00Z")])
+
+    ingest(tmp_path, **source)
+
+    assert [topic for topic, _ in told(tmp_path)] == ["a", "b"]
+
+
+SECRET = "anna@example.org"
+REFUSING = {
+    "postgres": (
+        "SELECT CAST(email AS INTEGER) AS activity, 'x' AS time FROM people",
+        "InvalidTextRepresentation, SQLSTATE 22P02",
+    ),
+    # Words of an error that is made of a row, as a check in a view may do.
+    "mariadb": ("SELECT refuse(email) AS activity, 'x' AS time FROM people", "OperationalError, SQLSTATE 45000"),
+    "sqlite": (
+        "SELECT json_extract('{}', email) AS activity, 'x' AS time FROM people",
+        "OperationalError, SQLITE_ERROR",
+    ),
+}
+
+
+def test_what_an_error_quotes_of_a_row_is_in_no_message(tmp_path, database, caplog, capfd):
+    engine, url = database
+    caplog.set_level("DEBUG")
+    fresh(engine, "people", "(email VARCHAR(40))", [(SECRET,)])
+    name = {"postgresql": "postgres", "mysql": "mariadb"}.get(engine.dialect.name, "sqlite")
+    if name == "mariadb":
+        with engine.begin() as connection:
+            connection.exec_driver_sql("DROP FUNCTION IF EXISTS refuse")
+            connection.exec_driver_sql(
+                "CREATE FUNCTION refuse(email VARCHAR(40)) RETURNS INTEGER BEGIN "
+                "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = email; RETURN 1; END"
+            )
+    query, code = REFUSING[name]
+    with pytest.raises(sqlalchemy.exc.DBAPIError, match=SECRET), engine.connect() as connection:
+        connection.exec_driver_sql(query).fetchall()
+
+    with pytest.raises(InputError) as caught:
+        pull_source("s", config(connector="csv", url=url, query=query), raw_dir=tmp_path / "raw", base=tmp_path)
+
+    assert str(caught.value) == (
+        f"source 's': the query of stream 'rows' could not be read ({code}). "
+        "What the database says of it may quote a record: read it in a client of your own."
+    )
+    assert SECRET not in caplog.text + "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("SELECT emial FROM people", ['column "emial" does not exist', "Unknown column 'emial'", "column: emial"]),
+        ("SELECT email FORM people x", ['at or near "people"', "to use near 'people x", 'near "people": syntax']),
+        ("SELECT email FROM no", ['relation "no" does not exist', "no' doesn't exist", "no such table: no"]),
+        ("SELECT 1; SELECT 2", ['error at or near ";"', "syntax to use near '; ", 'near ";": syntax error']),
+    ],
+)
+def test_what_is_wrong_with_a_query_is_told_in_the_words_of_the_database(tmp_path, database, query, words):
+    engine, url = database
+    fresh(engine, "people", "(email VARCHAR(40))", [(SECRET,)])
+
+    with pytest.raises(InputError) as caught:
+        pull_source("s", config(connector="csv", url=url, query=query), raw_dir=tmp_path / "raw", base=tmp_path)
+
+    assert str(caught.value).startswith("source 's': the query of stream 'rows' could not be read (")
+    assert words[["postgresql", "mysql", "sqlite"].index(engine.dialect.name)] in str(caught.value)
+
+
+ONE = "SELECT 'x' AS activity, '2026-03-01T10:00:00Z' AS time, {} AS topic"
+
+
+@pytest.mark.parametrize(
+    ("query", "topic"),
+    [
+        (ONE.format("'a = :none'"), "a = :none"),
+        (ONE.format("'100% :s %s %(x)s'"), "100% :s %s %(x)s"),
+        (ONE.format("'a'") + ";", "a"),
+        (ONE.format("'a'") + " ; ;\n", "a"),
+        (ONE.format("'a'") + " -- all; of it", "a"),
+        (ONE.format("'a'") + "; -- all; of 'it'", "a"),
+        (ONE.format("'a'") + " /* all; */ ; /* of; it */", "a"),
+        (ONE.format("';'"), ";"),
+        (ONE.format("'it''s; -- no'"), "it's; -- no"),
+        (ONE.format("'it''s; -- no'") + ";", "it's; -- no"),
+    ],
+)
+def test_a_query_is_what_a_client_of_the_database_takes(tmp_path, database, query, topic):
+    _, url = database
+    (tmp_path / "calls.db").touch()
+
+    ingest(tmp_path, connector="csv", url=url, query=query)
+
+    assert told(tmp_path) == [(topic, "03-01 10:00:00")]
+
+
+def test_a_query_may_cast_and_quote_as_postgresql_does(tmp_path, postgres):
+    _, url = postgres
+    query = ONE.format("(E'it\\'s; -- '::text || $a$ ';-- $a$ || 'C:\\')") + "; -- done"
+
+    ingest(tmp_path, connector="csv", url=url, query=query)
+
+    assert told(tmp_path) == [("it's; --  ';-- C:\\", "03-01 10:00:00")]
+
+
+def test_a_query_may_quote_and_comment_as_mariadb_does(tmp_path, mariadb):
+    _, url = mariadb
+    query = ONE.format("concat('it\\'s; -- ', \"\\\";\", 5--1)") + "; # done;"
+
+    ingest(tmp_path, connector="csv", url=url, query=query)
+
+    assert told(tmp_path) == [("it's; -- \";6", "03-01 10:00:00")]
+
+
+def test_a_pull_that_is_cut_leaves_no_noise(tmp_path, mariadb, capfd, monkeypatch):
+    engine, url = mariadb
+    fresh(engine, "moments", "(number INTEGER, activity VARCHAR(9), time VARCHAR(40))", [])
+    run(engine, "INSERT INTO moments SELECT seq, 'seen', '2026-03-01T10:00:00Z' FROM seq_1_to_300000")
+    source = config(connector="csv", url=url, tables={"rows": "moments"})
+    kill = (
+        "SELECT CONCAT('KILL ', id) FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()"
+    )
+    batch, calls = databases.pa.record_batch, iter(range(100))
+
+    def cut(*given, **named):
+        if next(calls) == 2:
+            with engine.connect() as connection:
+                for statement in connection.execute(sqlalchemy.text(kill)).scalars().all():
+                    with suppress(sqlalchemy.exc.DatabaseError):
+                        connection.exec_driver_sql(statement)
+        return batch(*given, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(databases.pa, "record_batch", cut)
+        with pytest.raises(InputError, match=r"table 'moments' of stream 'rows' could not be read \(OperationalError"):
+            pull_source("s", source, raw_dir=tmp_path / "raw")
+    gc.collect()
+
+    assert capfd.readouterr().err == ""
+    assert pull_source("s", source, raw_dir=tmp_path / "raw")["rows"]["records"] == 300_000
+
+
 def test_a_query_stands_in_for_a_table(tmp_path, shop):
     query = "SELECT id, time, upper(activity) AS activity, email FROM visits"
 
@@ -416,7 +761,9 @@ def test_a_server_that_goes_away_costs_nothing(tmp_path, postgres, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(databases.pa, "record_batch", cut)
-        with pytest.raises(InputError, match="the database could not be read"):
+        with pytest.raises(
+            InputError, match=r"table 'gone' of stream 'rows' could not be read \(AdminShutdown, SQLSTATE"
+        ):
             pull_source("s", source, raw_dir=tmp_path / "raw")
 
     assert pull_source("s", source, raw_dir=tmp_path / "raw")["rows"]["records"] == 50_000
