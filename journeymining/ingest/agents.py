@@ -6,16 +6,10 @@ The families are those of ua-parser, without versions: a version says little abo
 from __future__ import annotations
 
 import re
-from collections.abc import Callable  # noqa: TC003  (DuckDB reads the annotations)
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from duckdb.sqltypes import VARCHAR
-
-from journeymining.ingest.addresses import ip_network
-
 if TYPE_CHECKING:
-    import duckdb
     from ua_parser import Result
 
 _COMPUTERS = frozenset(
@@ -81,14 +75,3 @@ def _parsed(agent: str) -> Result:
     import ua_parser
 
     return ua_parser.parse(agent)
-
-
-def add_functions(connection: duckdb.DuckDBPyConnection) -> None:
-    """Let the SQL of a connection call the functions of conversions; they give an empty text instead of None."""
-    for function in (device_class, browser, operating_system, ip_network):
-        # By its default handling of nulls, DuckDB neither gives nor takes any.
-        connection.create_function(function.__name__, partial(_text, function), [VARCHAR], VARCHAR)
-
-
-def _text(function: Callable[[str], str | None], agent: str) -> str:
-    return function(agent) or ""

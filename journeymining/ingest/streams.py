@@ -7,15 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
-from journeymining.ingest.agents import add_functions
 from journeymining.ingest.batches import batches
 from journeymining.ingest.chunks import portions, raw_files, stored_fields
-from journeymining.ingest.clocks import MACROS
 from journeymining.ingest.coded import Coded, made
+from journeymining.ingest.connection import SESSION, connect
 from journeymining.ingest.distinct import Converted, agent_hash, bot_mark, each, identifier_hashes
 from journeymining.ingest.drift import FieldValues, absent_fields
 from journeymining.ingest.hashes import ids as row_ids
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    import duckdb
     from numpy.typing import NDArray
 
     from journeymining.ingest.chunks import Portion
@@ -40,10 +39,6 @@ if TYPE_CHECKING:
     from journeymining.ingest.pull import Place
     from journeymining.ingest.sources import SourceConfig
     from journeymining.ingest.specs import Connector, Stream
-
-
-# A progress bar would be drawn on stdout, among the results.
-SESSION = "SET TimeZone = 'UTC'; SET enable_progress_bar = false"
 
 
 @dataclass
@@ -85,20 +80,6 @@ class Source:
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """Return the rows of a small query."""
         return self.db.execute(query).fetchall()
-
-
-def connect(work: Path, memory: str, threads: int | None) -> duckdb.DuckDBPyConnection:
-    """Open a database in memory that spills into a folder, works in UTC and knows the clocks."""
-    settings: dict[str, Any] = {"memory_limit": memory, "temp_directory": str(work / "spill")}
-    if threads:
-        settings["threads"] = threads
-    connection = duckdb.connect(config=settings)
-    connection.execute(SESSION)
-    for macro in MACROS.split(";\n"):
-        if macro.strip():
-            connection.execute(macro)
-    add_functions(connection)
-    return connection
 
 
 def map_streams(

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from journeymining.ingest.clocks import with_instant
+from journeymining.ingest.connection import connect
 from journeymining.ingest.specs import Time
-from journeymining.ingest.streams import connect
 from journeymining.ingest.values import literal
 
 

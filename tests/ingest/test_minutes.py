@@ -11,9 +11,9 @@ import pytest
 from journeymining.ingest import mapping
 from journeymining.ingest.clocks import with_instant
 from journeymining.ingest.coded import queried
+from journeymining.ingest.connection import connect
 from journeymining.ingest.minutes import whole_minutes
 from journeymining.ingest.specs import Time
-from journeymining.ingest.streams import connect
 
 
 def texts(form, seed):

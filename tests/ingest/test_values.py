@@ -6,7 +6,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from journeymining.ingest.agents import add_functions
+from journeymining.ingest.connection import add_functions
 from journeymining.ingest.pull import ingest_sources
 from journeymining.ingest.sources import SourceConfig
 from journeymining.ingest.values import CONVERSIONS, literal, number_sql, pair_sql
