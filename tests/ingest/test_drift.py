@@ -203,6 +203,18 @@ def test_records_that_cannot_be_read_say_nothing_of_fields(tmp_path):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("made_of_several", ["", "    collapse: {by: {field: id}, first_by: at}\n"])
+def test_what_stands_in_a_record_that_cannot_be_read_is_no_value(tmp_path, made_of_several):
+    connect(tmp_path, "{type: csv}", "[id, at, mail]", made_of_several)
+    csv(tmp_path / "in", [["1", DAY, ""], ["2", DAY, "b@example.org", "one field too many"]])
+
+    found = stream(pull(tmp_path))
+
+    assert found["rejected"] == {"record: number of fields": 1}
+    assert found["field_values"]["mail"] == {"with": 0, "without": 1}
+    assert found["absent_fields"] == ["mail"]
+
+
 def test_fields_count_in_records_and_not_in_what_is_made_of_several(tmp_path):
     # Of legs that are one call the first one's fields count: that only the second has the mail is not that none has.
     connect(tmp_path, "{type: csv}", "[id, at, mail, leg]", "    collapse: {by: {field: id}, first_by: leg}\n")
