@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import re
 from contextlib import closing, contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 
@@ -67,6 +68,17 @@ _PIECES = {
 """Dialect -> the pieces of a query, of which a semicolon is one only where it ends a statement."""
 SHOWN = 20
 """Tables that a message names."""
+
+
+class _Columns(NamedTuple):
+    """What a database knows of the columns of a table or query."""
+
+    kinds: dict[str, str]
+    """Column -> its type; nothing of those of a query."""
+    instants: frozenset[str]
+    """Columns whose instants look like local times."""
+    texts: dict[str, float]
+    """Column of a table that holds texts -> how long they can be."""
 
 
 class Database:
@@ -130,7 +142,7 @@ class Database:
         self._known: tuple[type[Exception], ...] = (sqlalchemy.exc.SQLAlchemyError, OSError)
         if self._engine.dialect.dbapi:
             self._known = (*self._known, self._engine.dialect.dbapi.Error)
-        self._looked: dict[str, tuple[dict[str, str], frozenset[str]]] = {}
+        self._looked: dict[str, _Columns] = {}
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -141,7 +153,7 @@ class Database:
         """Return what decides which records a stream has."""
         told = [self._place, self._tables[stream].model_dump(exclude={"overlap"}), self._wanted[stream]]
         # What was pulled while they came without an offset is of no use.
-        instants = sorted(self._look(stream)[1] & set(self._wanted[stream]))
+        instants = sorted(self._look(stream).instants & set(self._wanted[stream]))
         return [*told, instants] if instants else told
 
     def cursor(self, stream: str) -> Cursor:
@@ -150,7 +162,7 @@ class Database:
 
     def columns(self, stream: str) -> dict[str, str]:
         """Return the columns of a table or query, with the types of a table."""
-        return self._look(stream)[0]
+        return self._look(stream).kinds
 
     def pages(self, stream: str, since: str | None, resume: str | None) -> Iterator[Page]:
         """Yield the rows of a stream from a value of the cursor on; a pull that was cut begins again.
@@ -159,7 +171,7 @@ class Database:
         """
         del resume
         one = self._tables[stream]
-        available, instants = self._look(stream)
+        available, instants, lengths = self._look(stream)
         names = [name for name in available if one.table is None or name in self._wanted[stream]]
         if one.cursor is not None and one.cursor not in available:
             raise self._complain(
@@ -181,12 +193,18 @@ class Database:
                 columns = [pa.array(map(text, column), pa.string()) for text, column in values]
                 cursors = columns[-1].drop_null().to_pylist() if one.cursor else []
                 empty += len(some) - len(cursors) if one.cursor else 0
+                last = max(cursors, key=rank, default=None)
+                if last and _NUMBER.fullmatch(last) and lengths.get(str(one.cursor), 0) > len(last):
+                    raise self._complain(
+                        f"column '{one.cursor}' of stream '{stream}' holds numbers as texts: the database takes 10 for "
+                        "less than 9, and the next pull would miss it. Cast it to a number in a 'query'."
+                    )
                 labels = [*names, CURSOR] if one.cursor else names
                 if stream in self._nested:
                     records = _records(names, columns[: len(names)], self._nested[stream])
                     columns = [*records.values(), *columns[len(names) :]]
                     labels = [*records, *labels[len(names) :]]
-                yield Page(pa.record_batch(columns, names=labels), max(cursors, key=rank, default=None))
+                yield Page(pa.record_batch(columns, names=labels), last)
         if empty:
             logger.warning(
                 "stream '%s': rows with nothing in '%s', the cursor: %s. Every pull reads them again; "
@@ -194,21 +212,22 @@ class Database:
                 stream, one.cursor, f"{empty:,}", one.cursor,
             )  # fmt: skip
 
-    def _look(self, stream: str) -> tuple[dict[str, str], frozenset[str]]:
-        """Return the columns of a stream with their types, and those whose instants look like local times."""
+    def _look(self, stream: str) -> _Columns:
         if stream not in self._looked:
-            one = self._tables[stream]
+            one, texts = self._tables[stream], {}
             if one.table is not None:
                 found = {column["name"]: column["type"] for column in self._listed(stream, one.table)}
                 kinds = {name: str(kind) for name, kind in found.items()}
                 instants = [name for name, kind in found.items() if isinstance(kind, self._sql.TIMESTAMP)]
+                strings = {name: kind.length for name, kind in found.items() if isinstance(kind, self._sql.String)}
+                texts = {name: length or math.inf for name, length in strings.items()}
             else:
                 with self._rows(stream, f"SELECT * FROM {self._from(one)} WHERE 1 = 0") as rows:
                     described = rows.description
                     rows.fetchall()
                 kinds = dict.fromkeys((about[0] for about in described), "")
                 instants = [about[0] for about in described if about[1] == TIMESTAMP]
-            self._looked[stream] = kinds, frozenset(instants if self._dialect == "mysql" else ())
+            self._looked[stream] = _Columns(kinds, frozenset(instants if self._dialect == "mysql" else ()), texts)
         return self._looked[stream]
 
     def _listed(self, stream: str, table: str) -> Any:

@@ -513,7 +513,7 @@ def test_an_instant_as_cursor_goes_on_where_it_was(tmp_path, mariadb, before, mo
     look = databases.Database._look
     with monkeypatch.context() as patch:
         if before:  # as it was while instants came without an offset
-            patch.setattr(databases.Database, "_look", lambda self, stream: (look(self, stream)[0], frozenset()))
+            patch.setattr(databases.Database, "_look", lambda *given: look(*given)._replace(instants=frozenset()))
         ingest(tmp_path, **source)
     expected = [(f"{place}", f"03-01 {hour}:00:00") for place, hour in enumerate(range(10, 14))]
     assert (told(tmp_path) == expected) is not before
@@ -539,7 +539,7 @@ def test_a_state_of_before_goes_on_where_no_instant_was_pulled(tmp_path, mariadb
     source = {"connector": "csv", "url": url, "tables": {"rows": {"table": "moments", "cursor": "changed"}}}
     look = databases.Database._look
     with monkeypatch.context() as patch:
-        patch.setattr(databases.Database, "_look", lambda self, stream: (look(self, stream)[0], frozenset()))
+        patch.setattr(databases.Database, "_look", lambda *given: look(*given)._replace(instants=frozenset()))
         ingest(tmp_path, **source)
 
     add(engine, "moments", [("b", "seen", "2026-03-02 10:00:00", "2026-03-02 09:00:00")])
@@ -594,6 +594,30 @@ def test_numbers_of_sqlite_are_numbers_whatever_their_column_says(tmp_path, sqli
     ingest(tmp_path, **source)
 
     assert [topic for topic, _ in told(tmp_path)] == ["a", "b"]
+
+
+def test_numbers_that_are_texts_are_no_cursor(tmp_path, database):
+    engine, url = database
+    fresh(engine, "moments", "(number VARCHAR(8), activity VARCHAR(9), time VARCHAR(40))", [])
+    add(engine, "moments", [("9", "seen", "2026-03-01T10:00:00Z"), ("10", "seen", "2026-03-02T10:00:00Z")])
+    source = {"connector": "csv", "url": url, "tables": {"rows": {"table": "moments", "cursor": "number"}}}
+
+    with pytest.raises(InputError, match=r"column 'number' of stream 'rows' holds numbers as texts"):
+        ingest(tmp_path, **source)
+
+    # Cast, the next pull finds 10 after 9; days of one length are in order as texts.
+    run(engine, "DELETE FROM moments WHERE number = '10'")
+    number = "CAST(number AS DECIMAL)"
+    source["tables"] = {
+        "rows": {"query": f"SELECT activity, time, {number} AS number FROM moments", "cursor": "number"}
+    }
+    ingest(tmp_path, **source)
+    add(engine, "moments", [("10", "seen", "2026-03-02T10:00:00Z")])
+    ingest(tmp_path, **source)
+    assert len(rows(tmp_path)) == 2
+    run(engine, "UPDATE moments SET number = '20260301'")
+    ingest(tmp_path, connector="csv", url=url, tables={"rows": {"table": "moments", "cursor": "number"}}, out="days")
+    assert len(rows(tmp_path, out="days")) == 2
 
 
 SECRET = "anna@example.org"
