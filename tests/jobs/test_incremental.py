@@ -127,6 +127,10 @@ def results(folder):
     named = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
     found = {name: path.read_bytes() for name, path in named.items() if name not in HISTORY}
     quality = json.loads(named["quality.json"].read_text(encoding="utf-8"))
+    for source in quality["ingest"]["sources"].values():
+        for stream in source["streams"].values():
+            for one in stream["field_values"].values():
+                one.pop("before", None)
     found["quality.json"] = quality | {"identity": quality["identity"] | {"changes": None}}
     manifest = json.loads(named["manifest.json"].read_text(encoding="utf-8"))
     steps = [{key: step[key] for key in ("name", "rows_in", "rows_out", "left_out")} for step in manifest["steps"]]
