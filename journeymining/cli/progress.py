@@ -54,8 +54,11 @@ class Bars(Lines):
         self._progress.update(self._streams[key], told=f"{count:,} records")
 
     def note(self, message: str) -> None:
-        """Say what a person should know of the data, above what turns; it stays."""
-        self._console.print(_note(message), markup=False, style="yellow")
+        """Say what a person should know of the data, below the step that found it; it stays."""
+        from rich.text import Text
+
+        self.finish()
+        self._console.print(Text(_note(message), style="yellow"), soft_wrap=True)
 
     def finish(self) -> None:
         """Leave a line of the step with its streams."""

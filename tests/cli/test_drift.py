@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from journeymining.cli import cli
+from journeymining.cli.progress import steps_on_stderr
 
 CONNECTOR = """\
 connector: desk
@@ -93,3 +94,18 @@ def test_names_of_columns_do_not_steer_the_terminal(job):
 
     assert "Note: source 'desk', complaints: columns changed since an earlier pull: red\\x1b[31m is new.\n" in said
     assert "\x1b" not in said
+
+
+def test_on_a_terminal_a_note_stands_below_the_step_that_found_it(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+
+    with steps_on_stderr() as tell:
+        tell("Reading source 'desk'")
+        tell.note("mail is\x1b[31m gone")
+
+    seen = capsys.readouterr()
+    read, _, after = seen.err.rpartition("✓")
+    assert "Reading source 'desk'" in after
+    assert "Note" not in read
+    assert "Note: mail is\\x1b[31m gone" in after
+    assert seen.out == ""
