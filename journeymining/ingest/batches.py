@@ -335,7 +335,9 @@ def newest_sql(fields: str, names: Sequence[str], key: Sequence[str] | None, *, 
         number = "1" if repeats else f"row_number() OVER (PARTITION BY {FILE}, _content)"
         base = f"SELECT *, {number} AS _copy FROM ({base})"
         same, order = "concat_ws(chr(31), _content, CAST(_copy AS VARCHAR))", "_content, _copy"
-    newest = f"row_number() OVER (PARTITION BY {same}, {PROBLEM} ORDER BY {FILE} DESC, {LINE} DESC, _content)"
+    # Rows of a table without cursor come with each pull: that is not what makes them new.
+    order_ = f"{LINE} = 0, {FILE} DESC, {LINE} DESC, _content"
+    newest = f"row_number() OVER (PARTITION BY {same}, {PROBLEM} ORDER BY {order_})"
     once = f"SELECT * FROM ({base}) QUALIFY {newest} = 1"
     extra = "_content" if key else "_content, _copy"
     line = f"row_number() OVER (ORDER BY {LINE}, {order}) AS {LINE}"
@@ -345,10 +347,11 @@ def newest_sql(fields: str, names: Sequence[str], key: Sequence[str] | None, *, 
 def ranked_sql(files: Sequence[Path], *, cursor: bool) -> str:
     """Return SQL of raw batches whose ``_file`` is the batch and whose ``_line`` is the rank of the cursor."""
     listed = ", ".join(literal(str(path)) for path in files)
-    # As `journeymining.ingest.remote.rank`: texts, then numbers, then times, and nothing before all of them.
+    # As `journeymining.ingest.remote.rank`: texts, then numbers, then times, and nothing (0) before all of them.
     number, moment = f"try_cast({CURSOR} AS DECIMAL(38, 9))", f"try_cast({CURSOR} AS TIMESTAMPTZ)"
     kind = f"CASE WHEN {number} IS NOT NULL THEN 1 WHEN {moment} IS NOT NULL THEN 2 ELSE 0 END"
-    rank_ = f"dense_rank() OVER (ORDER BY {kind}, {number}, {moment}, {CURSOR} NULLS FIRST)"
+    ranks = f"dense_rank() OVER (ORDER BY {kind}, {number}, {moment}, {CURSOR} NULLS FIRST)"
+    rank_ = f"CASE WHEN {CURSOR} IS NULL THEN 0 ELSE {ranks} END"
     line = rank_ if cursor else "CAST(0 AS BIGINT)"
     excluded = f"filename, {CURSOR}" if cursor else "filename"
     return (

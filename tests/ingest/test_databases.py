@@ -582,6 +582,39 @@ def test_rows_whose_cursor_is_empty_are_pulled_whenever_they_come(tmp_path, data
     assert {path: path.read_bytes() for path in (tmp_path / "out/raw").rglob("*") if path.is_file()} == before
 
 
+HISTORY = """
+connector: history
+title: Tickets, a row for each change
+streams:
+  changes:
+    files: ["changes*.csv"]
+    format: {type: csv}
+    fields: [number, status, at]
+    key: [number]
+    events:
+      - activity: {field: status}
+        time: {field: at}
+"""
+
+
+def test_versions_without_cursor_are_the_same_ones_in_one_pull_and_in_several(tmp_path, database):
+    engine, url = database
+    (tmp_path / "history").mkdir()
+    (tmp_path / "history/connector.yaml").write_text(HISTORY, encoding="utf-8")
+    versions = [(1, "old", None), (1, "new", 1), (2, "new", 2), (2, "old", None), (1, "newer", 3), (3, "new", 4)]
+    fresh(engine, "changes", "(number INTEGER, status VARCHAR(9), at VARCHAR(40), changed INTEGER)", [])
+    source = {"connector": "./history", "url": url}
+    source["tables"] = {"changes": {"table": "changes", "cursor": "changed"}}
+    for number, status, changed in versions:
+        add(engine, "changes", [(number, status, "2026-03-01T10:00:00Z", changed)])
+        ingest(tmp_path, **source)
+        ingest(tmp_path, **source, out="whole")
+        shutil.rmtree(tmp_path / "whole/raw")
+
+    assert len(rows(tmp_path)) == 3
+    assert rows(tmp_path) == rows(tmp_path, out="whole")
+
+
 @pytest.mark.parametrize("where", [{"table": "moments"}, {"query": "SELECT *, number + 0 AS id FROM moments"}])
 def test_numbers_of_sqlite_are_numbers_whatever_their_column_says(tmp_path, sqlite, where):
     engine, url = sqlite
