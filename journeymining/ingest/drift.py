@@ -8,10 +8,14 @@ from __future__ import annotations
 from math import exp, lgamma
 from typing import TYPE_CHECKING, Any
 
+from journeymining.ingest.chunks import raw_sql
+from journeymining.ingest.records import fields_sql
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from journeymining.ingest.chunks import Portion
+    from journeymining.ingest.streams import Source
 
 CHANCE = 0.01
 """What may be chance is no change: below this a field that stopped or began to be there did so."""
@@ -31,6 +35,7 @@ class FieldValues:
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self._rows, self._found = 0, dict.fromkeys(names, 0)
+        self._last: dict[str, dict[str, int]] = {}
 
     def add(self, portion: Portion) -> None:
         """Count the records of a portion."""
@@ -54,10 +59,32 @@ class FieldValues:
         for name, count in found.items():
             self._found[name] += count
 
+    def add_last(self, rows: int, found: Mapping[str, int]) -> None:
+        """Say how it is in the batch that came last, whose records may be newer versions of earlier ones."""
+        self._last = _told(rows, found)
+
     @property
-    def told(self) -> dict[str, dict[str, int]]:
-        """Field -> how many records are ``with`` it, and how many ``without``."""
-        return {name: {"with": count, "without": self._rows - count} for name, count in self._found.items()}
+    def told(self) -> dict[str, dict[str, Any]]:
+        """Field -> how many records are ``with`` it, and how many ``without``; of several batches also in the last."""
+        told: dict[str, dict[str, Any]] = {**_told(self._rows, self._found)}
+        for name, last in self._last.items():
+            told[name]["last"] = last
+        return told
+
+
+def _told(rows: int, found: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    return {name: {"with": count, "without": rows - count} for name, count in found.items()}
+
+
+def last_batch_fields(source: Source, name: str) -> str | None:
+    """Return SQL of the fields in the batch that was pulled last; nothing where it is the only one."""
+    files = source.files(name) if source.config.pulled else []
+    last = [file for file in files if file.parent == files[-1].parent]
+    if len(last) == len(files):
+        return None
+    raw = raw_sql(last)
+    available = [row[0] for row in source.rows(f"DESCRIBE SELECT * FROM {raw}")]
+    return fields_sql(source.connector.streams[name], raw, available, source.config)
 
 
 def absent_fields(values: Mapping[str, Mapping[str, int]]) -> list[str]:
@@ -78,9 +105,9 @@ def compare_fields(sources: Mapping[str, Any], before: Mapping[str, Any]) -> Non
     as many are with it as then, what was ``before`` already then. So records that come in small numbers and lack a
     field add up. ``fields_changed`` of a stream is field -> change. A field is ``gone`` when some records had it and
     none has, and ``new`` when none had it and some have. It ``stopped`` when there are more records and not one more
-    with it: then those that came lack it. ``new`` and ``stopped`` are said only where chance would do it in fewer than
-    one case in a hundred (hypergeometric: the records with the field are all among those of one time); of ``gone`` the
-    numbers speak.
+    with it, or when none of the batch that came last has it: then those that came lack it. ``new`` and ``stopped`` are
+    said only where chance would do it in fewer than one case in a hundred (hypergeometric: the records with the field
+    are all among those of one time); of ``gone`` the numbers speak.
 
     Parameters
     ----------
@@ -102,13 +129,13 @@ def compare_fields(sources: Mapping[str, Any], before: Mapping[str, Any]) -> Non
             known = before.get(name, {}).get("streams", {}).get(stream, {}).get("field_values", {})
             values = counts["field_values"]
             # Read again without anything new: what was said then still holds.
-            again = known.keys() == values.keys() and all(_counts(known[one]) == values[one] for one in values)
+            again = known.keys() == values.keys() and all(_counts(known[one]) == _counts(values[one]) for one in values)
             for field in values.keys() & known.keys():
                 then = known[field]
                 kept = then.get("before") if again or then["with"] == values[field]["with"] else None
                 if kept or not again:
                     values[field]["before"] = kept or _counts(then)
-            changes = {field: _change(one["before"], one) for field, one in values.items() if "before" in one}
+            changes = {field: _change(one) for field, one in values.items()}
             counts["fields_changed"] = {field: change for field, change in changes.items() if change}
 
 
@@ -116,16 +143,30 @@ def _counts(one: Mapping[str, Any]) -> dict[str, int]:
     return {key: one[key] for key in ("with", "without")}
 
 
-def _change(before: Mapping[str, int], now: Mapping[str, int]) -> str | None:
-    then, rows = before["with"] + before["without"], now["with"] + now["without"]
-    if not rows or not then:
+def _change(now: Mapping[str, Any]) -> str | None:
+    before, rows = now.get("before"), _rows(now)
+    if of_last_batch(now):
+        # Records that came again in a newer version are no more than there were: only their batch tells.
+        lacking = min(_rows(now["last"]), now["without"])
+        if _chance(now["with"], rows - lacking, lacking) < CHANCE:
+            return "stopped"
+    if not before or not rows or not _rows(before):
         return None
     if not now["with"]:
         return "gone" if before["with"] else None
     if not before["with"]:
-        return "new" if _chance(now["with"], rows, then) < CHANCE else None
-    stopped = now["with"] == before["with"] and rows > then
-    return "stopped" if stopped and _chance(before["with"], then, rows - then) < CHANCE else None
+        return "new" if _chance(now["with"], rows, _rows(before)) < CHANCE else None
+    stopped = now["with"] == before["with"] and rows > _rows(before)
+    return "stopped" if stopped and _chance(before["with"], _rows(before), rows - _rows(before)) < CHANCE else None
+
+
+def of_last_batch(now: Mapping[str, Any]) -> bool:
+    """Whether it is the batch that came last in which no record has a field, rather than all records."""
+    return bool(now.get("last") and now["with"] and not now["last"]["with"])
+
+
+def _rows(one: Mapping[str, int]) -> int:
+    return one["with"] + one["without"]
 
 
 def _chance(chosen: int, some: int, others: int) -> float:
@@ -182,7 +223,7 @@ def drift_notes(quality: Mapping[str, Any]) -> Iterator[str]:
         absent = []
         for stream, counts in source["streams"].items():
             values, changed = counts.get("field_values", {}), counts.get("fields_changed", {})
-            told = [f"{one} is {_in(values[one])} records (before: {_in(values[one]['before'])})" for one in changed]
+            told = [f"{one} is {_compared(values[one])}" for one in changed]
             if told:
                 yield f"source '{name}', {stream}: {_first(told)}."
             others = [field for field in counts["absent_fields"] if field in values and field not in changed]
@@ -198,8 +239,14 @@ def _column(one: Mapping[str, str]) -> str:
     return f"{one['column']} is {one['change']}"
 
 
+def _compared(now: Mapping[str, Any]) -> str:
+    if of_last_batch(now):
+        return f"{_in(now['last'])} records that came last ({_in(now)} of all)"
+    return f"{_in(now)} records (before: {_in(now['before'])})"
+
+
 def _in(one: Mapping[str, int]) -> str:
-    rows = one["with"] + one["without"]
+    rows = _rows(one)
     return f"in {one['with']:,} of {rows:,}" if one["with"] else f"in none of {rows:,}"
 
 

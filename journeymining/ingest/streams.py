@@ -15,7 +15,7 @@ from journeymining.ingest.chunks import portions, raw_files, stored_fields
 from journeymining.ingest.coded import Coded, made
 from journeymining.ingest.connection import SESSION, connect
 from journeymining.ingest.distinct import Converted, agent_hash, bot_mark, each, identifier_hashes
-from journeymining.ingest.drift import FieldValues, absent_fields
+from journeymining.ingest.drift import FieldValues, absent_fields, last_batch_fields
 from journeymining.ingest.hashes import ids as row_ids
 from journeymining.ingest.landing import ahead
 from journeymining.ingest.mapping import SILENT_EFFORT, can_filter, rules_of
@@ -220,6 +220,9 @@ class _Mapping:
         items = ", ".join(["count(*)", *(f"count({column(name)})" for name in names)])
         rows, *found = self.source.rows(f"SELECT {items} FROM {fields} WHERE {PROBLEM} IS NULL")[0]
         self.field_values.add_counts(rows, dict(zip(names, found, strict=True)))
+        if last := last_batch_fields(self.source, self.name):
+            rows, *found = self.source.rows(f"SELECT {items} FROM ({last}) WHERE {PROBLEM} IS NULL")[0]
+            self.field_values.add_last(rows, dict(zip(names, found, strict=True)))
 
     def _read(self, source: Source, fields: Mapping[str, str]) -> Iterator[tuple[Portion, dict[str, Coded]]]:
         for portion in portions(source, self.name, fields):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from journeymining.ingest.drift import columns_changed
+from journeymining.ingest.drift import columns_changed, of_last_batch
 from journeymining.report.provenance import flatten
 from journeymining.report.stitching import stitching_section
 from journeymining.report.tables import data_uri, records, show_table
@@ -102,7 +102,12 @@ def _changed(ingest: dict[str, Any], language: Language) -> list[tuple[str, ...]
     for name, stream, counts in _streams(ingest):
         values = counts.get("field_values") or {}
         for field in counts.get("fields_changed") or {}:
-            now, before = (_records_with(one, language) for one in (values[field], values[field]["before"]))
+            one = values[field]
+            if of_last_batch(one):
+                now, before = _records_with(one["last"], language), _records_with(one, language)
+                now, before = language.say("{n} that came last", n=now), language.say("{n} of all", n=before)
+            else:
+                now, before = _records_with(one, language), _records_with(one["before"], language)
             rows.append((name, stream, field, now, before))
     for name, source in (ingest.get("sources") or {}).items():
         for stream, changes in columns_changed(source).items():

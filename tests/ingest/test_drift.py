@@ -260,7 +260,57 @@ def test_a_column_of_a_database_that_is_emptied_is_gone(tmp_path):
     found = stream(pull(tmp_path, **source))
 
     assert found["fields_changed"] == {"mail": "stopped"}
-    assert found["field_values"]["mail"] == {"with": 20, "without": 20, "before": {"with": 20, "without": 0}}
+    now = found["field_values"]["mail"]
+    # The record at the cursor came again, and has it.
+    assert (now["with"], now["without"], now["before"], now["last"]) == (
+        20, 20, {"with": 20, "without": 0}, {"with": 1, "without": 20}
+    )  # fmt: skip
+
+
+@pytest.fixture
+def crm(tmp_path):
+    """A table of twenty complaints, pulled by the time of their last change."""
+    connect(tmp_path, "{type: csv}", "[id, at, mail, note]")
+    with closing(sqlite3.connect(tmp_path / "desk.db")) as db, db:
+        db.execute("CREATE TABLE complaints (id INTEGER PRIMARY KEY, at TEXT, mail TEXT, note TEXT, changed INTEGER)")
+        rows = [(one, DAY, "a@example.org", "late" if one < 4 else None, one) for one in range(20)]
+        db.executemany("INSERT INTO complaints VALUES (?, ?, ?, ?, ?)", rows)
+    table = {"table": "complaints", "cursor": "changed"}
+    source = {"path": "", "url": "sqlite:///desk.db", "tables": {"complaints": table}}
+    pull(tmp_path, **source)
+
+    def change(*rows):
+        with closing(sqlite3.connect(tmp_path / "desk.db")) as db, db:
+            db.executemany("INSERT OR REPLACE INTO complaints VALUES (?, ?, ?, NULL, ?)", rows)
+        return pull(tmp_path, **source)
+
+    return change
+
+
+def test_newer_versions_that_lack_a_field_are_told_from_the_older_ones(crm):
+    found = crm(*((one, DAY, None, 100 + one) for one in (5, 6, 19, 30)))
+
+    # 21 records, 17 with a mail; of the four that came last, three in a newer version, none: 1 in 21!/(17! 4!) = 5,985.
+    assert stream(found)["fields_changed"] == {"mail": "stopped"}
+    assert stream(found)["field_values"]["mail"]["last"] == {"with": 0, "without": 4}
+    # Four of 21 have a note, none of those that came: 17! 17! / (13! 21!) = 0.40.
+    assert list(drift_notes(found)) == [
+        "source 'desk', complaints: mail is in none of 4 records that came last (in 17 of 21 of all)."
+    ]
+
+
+def test_batches_of_one_record_add_up(crm):
+    said = [stream(crm((one, DAY, None, 100 + one)))["fields_changed"] for one in (20, 21, 22)]
+
+    # The first batch has the record at the cursor as well, with its mail; then 1 in 231 and less, as in files.
+    assert said == [{}, {"mail": "stopped"}, {"mail": "stopped"}]
+
+
+def test_newer_versions_that_have_a_field_are_no_change(crm):
+    found = crm(*((one, DAY, "b@example.org", 100 + one) for one in (5, 6, 19, 30)))
+
+    assert stream(found)["fields_changed"] == {}
+    assert stream(found)["field_values"]["mail"]["last"] == {"with": 4, "without": 0}
 
 
 def test_columns_that_changed_are_said_and_long_lists_are_cut():

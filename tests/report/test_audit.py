@@ -86,9 +86,10 @@ def test_fields_that_came_went_or_are_in_no_record_are_shown_as_text(run_folder)
         "field_values": {
             "<b>Mail</b>": {"with": 0, "without": 5000, "before": {"with": 4700, "without": 1}},
             "Reason": {"with": 118, "without": 42, "before": {"with": 118, "without": 2}},
+            "Phone": {"with": 955, "without": 50, "last": {"with": 0, "without": 50}},
             "<i>Fax</i>": {"with": 0, "without": 5000},
         },
-        "fields_changed": {"<b>Mail</b>": "gone", "Reason": "stopped"},
+        "fields_changed": {"<b>Mail</b>": "gone", "Reason": "stopped", "Phone": "stopped"},
         "absent_fields": ["<b>Mail</b>", "<i>Fax</i>"],
     }
     file.write_text(json.dumps(quality), encoding="utf-8")
@@ -98,6 +99,7 @@ def test_fields_that_came_went_or_are_in_no_record_are_shown_as_text(run_folder)
 
     assert "<b>Mail</b> in none of 5,000 records in 4,700 of 4,701 records crm Case" in text
     assert "Reason in 118 of 160 records in 118 of 120 records crm Case" in text
+    assert "Phone in none of 50 records that came last in 955 of 1,005 records of all crm Case" in text
     assert "<script>alert(1)</script> VARCHAR no column crm Case" in text
     assert "Origin no column a column crm Case" in text
     assert "Size VARCHAR BIGINT crm Case" in text
