@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from journeymining.ingest.drift import drift_notes
+from journeymining.ingest.drift import compare_fields, drift_notes
 from journeymining.ingest.pull import ingest_sources
 from journeymining.ingest.sources import SourceConfig
 
@@ -311,6 +311,25 @@ def test_newer_versions_that_have_a_field_are_no_change(crm):
 
     assert stream(found)["fields_changed"] == {}
     assert stream(found)["field_values"]["mail"]["last"] == {"with": 4, "without": 0}
+
+
+@pytest.mark.parametrize(
+    ("has", "lacks", "last", "changed"),
+    [
+        # One record came three times over the pages of one pull: 1 in 21.
+        (20, 1, {"with": 0, "without": 3}, {}),
+        # Two did: 1 in 231.
+        (20, 2, {"with": 0, "without": 3}, {"mail": "stopped"}),
+        # All that lack it came last, but with one that has it.
+        (15, 5, {"with": 1, "without": 5}, {}),
+    ],
+)
+def test_only_a_last_batch_without_any_tells_and_only_by_the_records_it_has(has, lacks, last, changed):
+    found = {"s": {"streams": {"rows": {"field_values": {"mail": {"with": has, "without": lacks, "last": last}}}}}}
+
+    compare_fields(found, {})
+
+    assert found["s"]["streams"]["rows"]["fields_changed"] == changed
 
 
 def test_columns_that_changed_are_said_and_long_lists_are_cut():
