@@ -226,7 +226,8 @@ def drift_notes(quality: Mapping[str, Any]) -> Iterator[str]:
             told = [f"{one} is {_compared(values[one])}" for one in changed]
             if told:
                 yield f"source '{name}', {stream}: {_first(told)}."
-            others = [field for field in counts["absent_fields"] if field in values and field not in changed]
+            # Said when a source is new: many systems have columns that nobody fills, every night.
+            others = [one for one in counts["absent_fields"] if one in values and "before" not in values[one]]
             if others:
                 absent.append(f"{_first(others)} ({stream}, {values[others[0]]['without']:,} records)")
         if absent:

@@ -29,7 +29,7 @@ journeys: {by: customer, cut: {gap: 30 days}}
 identity: {pseudonymise: false}
 """
 NOTE = "Note: source 'desk', complaints: mail is in none of 3 records (before: in 4 of 4).\n"
-ABSENT = "Note: source 'desk': in no record: fax (complaints, {n} records).\n"
+ABSENT = "Note: source 'desk': in no record: fax (complaints, 4 records).\n"
 
 
 @pytest.fixture
@@ -53,13 +53,13 @@ def notes(*command):
 
 
 def test_pull_run_and_a_dry_run_say_what_went(job):
-    assert notes("pull", "job.yaml")[0] == ABSENT.format(n=4)
+    assert notes("pull", "job.yaml")[0] == ABSENT
     write(job, 3, mail="email")
 
-    assert notes("pull", "job.yaml", "--dry-run")[0] == NOTE + ABSENT.format(n=3)
-    assert notes("pull", "job.yaml")[0] == NOTE + ABSENT.format(n=3)
+    assert notes("pull", "job.yaml", "--dry-run")[0] == NOTE
+    assert notes("pull", "job.yaml")[0] == NOTE
     said, result = notes("run", "job.yaml", "--force")
-    assert (said, result.exit_code) == (NOTE + ABSENT.format(n=3), 0)
+    assert (said, result.exit_code) == (NOTE, 0)
     assert "Note" not in result.stdout
 
 
