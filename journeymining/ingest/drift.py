@@ -107,7 +107,8 @@ def compare_fields(sources: Mapping[str, Any], before: Mapping[str, Any]) -> Non
     none has, and ``new`` when none had it and some have. It ``stopped`` when there are more records and not one more
     with it, or when none of the batch that came last has it: then those that came lack it. ``new`` and ``stopped`` are
     said only where chance would do it in fewer than one case in a hundred (hypergeometric: the records with the field
-    are all among those of one time); of ``gone`` the numbers speak.
+    are all among those of one time); of ``gone`` the numbers speak. ``streams_emptied`` of a source is stream -> how
+    many records it had before it had none.
 
     Parameters
     ----------
@@ -118,13 +119,14 @@ def compare_fields(sources: Mapping[str, Any], before: Mapping[str, Any]) -> Non
     --------
     >>> def desk(records, with_mail):
     ...     values = {"mail": {"with": with_mail, "without": records - with_mail}}
-    ...     return {"desk": {"streams": {"complaints": {"field_values": values}}}}
+    ...     return {"desk": {"streams": {"complaints": {"records": records, "field_values": values}}}}
     >>> now = desk(160, 118)
     >>> compare_fields(now, desk(120, 118))
     >>> now["desk"]["streams"]["complaints"]["fields_changed"]
     {'mail': 'stopped'}
     """
     for name, source in sources.items():
+        source["streams_emptied"] = _emptied(source, before.get(name, {}))
         for stream, counts in source["streams"].items():
             known = before.get(name, {}).get("streams", {}).get(stream, {}).get("field_values", {})
             values = counts["field_values"]
@@ -137,6 +139,13 @@ def compare_fields(sources: Mapping[str, Any], before: Mapping[str, Any]) -> Non
                     values[field]["before"] = kept or _counts(then)
             changes = {field: _change(one) for field, one in values.items()}
             counts["fields_changed"] = {field: change for field, change in changes.items() if change}
+
+
+def _emptied(source: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, int]:
+    """Return the streams that had records before and have none, with the number that they had."""
+    known = {stream: counts["records"] for stream, counts in before.get("streams", {}).items()}
+    known = {**before.get("streams_emptied", {}), **known}
+    return {stream: records for stream, records in known.items() if stream not in source["streams"]}
 
 
 def _counts(one: Mapping[str, Any]) -> dict[str, int]:
@@ -217,6 +226,8 @@ def drift_notes(quality: Mapping[str, Any]) -> Iterator[str]:
     source 'desk': in no record: note (complaints, 5 records).
     """
     for name, source in quality["sources"].items():
+        for stream, records in source.get("streams_emptied", {}).items():
+            yield f"source '{name}', {stream}: no record (before: {records:,})."
         for stream, changes in columns_changed(source).items():
             columns = _first([_column(one) for one in changes])
             yield f"source '{name}', {stream}: columns changed since an earlier pull: {columns}."

@@ -110,6 +110,9 @@ def _changed(ingest: dict[str, Any], language: Language) -> list[tuple[str, ...]
                 now, before = _records_with(one, language), _records_with(one["before"], language)
             rows.append((name, stream, field, now, before))
     for name, source in (ingest.get("sources") or {}).items():
+        for stream, before_it in (source.get("streams_emptied") or {}).items():
+            now, before = (language.many(number, "{n} record", "{n} records") for number in (0, before_it))
+            rows.append((name, stream, language.say("all fields"), now, before))
         for stream, changes in columns_changed(source).items():
             for one in changes:
                 there = language.say("a column")

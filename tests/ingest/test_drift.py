@@ -341,3 +341,17 @@ def test_columns_that_changed_are_said_and_long_lists_are_cut():
         "source 's', rows: columns changed since an earlier pull: id is VARCHAR (before: BIGINT), c0 is new, "
         "c1 is new, c2 is new, c3 is new, c4 is new, c5 is new, c6 is new and 2 more."
     )
+
+
+def test_a_stream_that_lost_its_records_is_named_as_long_as_it_has_none(tmp_path):
+    in_json(tmp_path, records(0, 5))
+    pull(tmp_path)
+    in_json(tmp_path, [])
+    empty, still = pull(tmp_path), pull(tmp_path)
+    in_json(tmp_path, records(0, 2))
+    back = pull(tmp_path)
+
+    assert empty["sources"]["desk"]["streams_emptied"] == {"complaints": 5}
+    assert list(drift_notes(empty)) == list(drift_notes(still)) == ["source 'desk', complaints: no record (before: 5)."]
+    assert back["sources"]["desk"]["streams_emptied"] == {}
+    assert list(drift_notes(back)) == ["source 'desk': in no record: kind (complaints, 2 records)."]

@@ -82,6 +82,7 @@ def test_fields_that_came_went_or_are_in_no_record_are_shown_as_text(run_folder)
             {"column": "Size", "change": "type", "before": "BIGINT", "now": "VARCHAR"},
         ]
     }
+    crm["streams_emptied"] = {"Lead": 1200}
     crm["streams"]["Case"] |= {
         "field_values": {
             "<b>Mail</b>": {"with": 0, "without": 5000, "before": {"with": 4700, "without": 1}},
@@ -103,6 +104,7 @@ def test_fields_that_came_went_or_are_in_no_record_are_shown_as_text(run_folder)
     assert "<script>alert(1)</script> VARCHAR no column crm Case" in text
     assert "Origin no column a column crm Case" in text
     assert "Size VARCHAR BIGINT crm Case" in text
+    assert "all fields 0 records 1,200 records crm Lead" in text
     assert "Fields that no record has 2 rows" in text
     assert "crm Case <i>Fax</i> 5,000" in text
     assert reader.tags.count("script") == 1  # our own
