@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from journeymining.ingest.coded import Coded, joined, made, queried
 from journeymining.ingest.hashes import number_hashes, row_hashes
 from journeymining.ingest.landing import ahead
-from journeymining.ingest.raw import GROUP
+from journeymining.ingest.raw import BYTES, GROUP
 from journeymining.ingest.readers import FILE, LINE, PROBLEM, TEXT
 from journeymining.ingest.records import column, fields_sql, is_plain, joined_sql, value_sql
 from journeymining.ingest.seen import Seen
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
     from journeymining.ingest.specs import Stream
     from journeymining.ingest.streams import Source
+
+
+PARSED = 4 << 20
+"""Bytes of texts that are parsed at a time."""
 
 
 @dataclass
@@ -139,7 +143,7 @@ def read_portions(file: Path) -> Iterator[pa.Table]:
         waiting: list[pa.Table] = []
         for place in range(opened.num_row_groups):
             waiting.append(opened.read_row_group(place))
-            if sum(one.num_rows for one in waiting) >= GROUP:
+            if sum(one.num_rows for one in waiting) >= GROUP or sum(one.nbytes for one in waiting) >= BYTES:
                 yield from _cut(waiting)
                 waiting = []
         yield from _cut(waiting)
@@ -217,9 +221,34 @@ def _cleared(one: Coded, nulls: tuple[str, ...]) -> Coded:
 def _parsed(source: Source, stream: Stream, raw: Mapping[str, Coded]) -> dict[str, Coded]:
     """Return the fields of records that are one text each."""
     table = pa.table({name: one.values.take(pa.array(one.codes)) for name, one in raw.items()})
-    query = fields_sql(stream, "given_rows", table.column_names, source.config)
-    found = queried(source.db, table, query)
+    found = _parsed_table(source, stream, table)
     return {name: Coded.of(found.column(name)) for name in found.column_names}
+
+
+def _parsed_table(source: Source, stream: Stream, table: pa.Table) -> pa.Table:
+    query = fields_sql(stream, "given_rows", table.column_names, source.config)
+    # DuckDB parses 2,048 records at a time, in up to thirty times the memory of their texts.
+    rows = max(1, int(PARSED * table.num_rows / max(table.nbytes, 1)))
+    if rows >= min(table.num_rows, 2048):
+        return queried(source.db, table, query)
+    slices = range(0, table.num_rows, rows)
+    return pa.concat_tables([queried(source.db, table.slice(first, rows), query) for first in slices])
+
+
+def _store_parsed(source: Source, name: str, stream: Stream, files: list[Path]) -> str:
+    """Write the fields of JSON records, a portion at a time, and return SQL that reads them."""
+    path = source.parquet(f"fields-{name}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    texts = [(column_name, pa.string()) for column_name in (PROBLEM, *(f"f:{field}" for field in stream.names))]
+    schema = pa.schema([(FILE, pa.string()), (LINE, pa.int64()), *texts])
+    with pq.ParquetWriter(path, schema, compression="snappy") as writer:
+        for table in ahead(table for file in files for table in read_portions(file)):
+            plain = [
+                one.cast(one.type.value_type) if pa.types.is_dictionary(one.type) else one for one in table.columns
+            ]
+            found = _parsed_table(source, stream, pa.table(plain, names=table.column_names))
+            writer.write_table(found.select(schema.names).cast(schema))
+    return f"read_parquet({literal(str(path))})"
 
 
 class Repeats:
@@ -254,6 +283,8 @@ def stored_fields(source: Source, name: str) -> str:
         return source.store(f"fields-{name}", f"SELECT {ours}, {items} WHERE false")
     raw = raw_sql(files)
     available = [row[0] for row in source.rows(f"DESCRIBE SELECT * FROM {raw}")]
+    if source.config.from_files and stream.format.type == "json_lines":
+        return _store_parsed(source, name, stream, files)
     if source.config.from_files:
         return source.store(f"fields-{name}", fields_sql(stream, raw, available, source.config))
     query = fields_sql(stream, ranked_sql(files, cursor=CURSOR in available), available, source.config)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 GROUP = 200_000
 """Rows of a row group, or more, which are mapped together. Four hundred files of fifty lines each are one."""
 
+BYTES = 32 << 20
+"""Bytes of a row group, or a little more: a conversation in JSON may be as long as a thousand calls."""
+
 _ONCE = frozenset({"line", "_line"})
 """Columns of which no two values are equal, mostly: no dictionary is tried."""
 
@@ -62,7 +65,7 @@ class RawWriter:
             self.finish()
         self._waiting.append(batch)
         self.rows += batch.num_rows
-        if sum(one.num_rows for one in self._waiting) >= GROUP:
+        if sum(one.num_rows for one in self._waiting) >= GROUP or sum(one.nbytes for one in self._waiting) >= BYTES:
             self._flush()
 
     def _flush(self) -> None:

@@ -104,30 +104,48 @@ def fields_sql(stream: Stream, raw: str, available: Sequence[str], config: Sourc
         Renames columns and sets fields.
     """
     format_ = stream.format
-    parsed, readable = "", "true"
+    base, readable = raw, "true"
     if format_.type == "json_lines":
-        parsed = f", CASE WHEN json_valid({TEXT}) THEN CAST({TEXT} AS JSON) END AS _parsed"
-        readable = "_parsed IS NOT NULL AND json_type(_parsed) = 'OBJECT'"
+        # Every function that parses takes memory of its own for it.
+        base = f"(SELECT * EXCLUDE ({TEXT}), try_cast({TEXT} AS JSON) AS _parsed FROM {raw})"
+        readable = r"_parsed IS NOT NULL AND regexp_matches(_parsed, '^\s*\{')"
     elif format_.pattern is not None:
         names = ", ".join(literal(name) for name in stream.names)
-        parsed = f", regexp_extract({TEXT}, {literal(format_.pattern)}, [{names}]) AS _parsed"
+        base = f"(SELECT *, regexp_extract({TEXT}, {literal(format_.pattern)}, [{names}]) AS _parsed FROM {raw})"
         # A line that does not match leaves all groups empty; one without its text was split when it landed.
         readable = " OR ".join([f"{TEXT} IS NULL", *(f"_parsed[{literal(name)}] <> ''" for name in stream.names)])
     elif format_.separator is not None:
-        parsed = f", string_split({TEXT}, {literal(format_.separator)}) AS _parsed"
-    items = []
+        base = f"(SELECT *, string_split({TEXT}, {literal(format_.separator)}) AS _parsed FROM {raw})"
+    items: list[str] = []
+    read: _Read = {}
     for place, name in enumerate(stream.names, start=1):
         if name in config.set:
             items.append(f"{literal(config.set[name])} AS {column(name)}")
             continue
-        sql = _field(stream, name, place, config.columns.get(name, name), available)
+        sql = _field(stream, name, place, config.columns.get(name, name), available, read)
         cleared = f"CASE WHEN {_says(sql, format_.nulls)} THEN {sql} END" if format_.nulls else sql
         items.append(f"{cleared} AS {column(name)}")
     unreadable = f"CASE WHEN NOT ({readable}) THEN {literal(_unreadable(stream))} END"
     return (
         f"SELECT {FILE}, {LINE}, coalesce({PROBLEM}, {unreadable}) AS {PROBLEM}, {', '.join(items)} "
-        f"FROM {_unfolded(stream, f'(SELECT *{parsed} FROM {raw})')}"
+        f"FROM {_unfolded(stream, base, read)}"
     )
+
+
+_Read = dict[str, list[str]]
+"""JSON -> the paths that are read of it."""
+
+
+def _with_texts(read: _Read, node: str, base: str) -> str:
+    """Return a query with the texts of a JSON, which is read once: each time takes twenty times its size of memory."""
+    if node not in read:
+        return base
+    paths = ", ".join(map(literal, read[node]))
+    return f"(SELECT *, json_extract_string({node}, [{paths}]) AS {_texts_of(node)} FROM {base})"
+
+
+def _texts_of(node: str) -> str:
+    return identifier(f"t:{node}")
 
 
 def _says(sql: str, nulls: Sequence[str]) -> str:
@@ -140,8 +158,9 @@ def _says(sql: str, nulls: Sequence[str]) -> str:
     return f"({plain} OR trim({sql}) NOT IN ({', '.join(map(literal, nulls))}))"
 
 
-def _unfolded(stream: Stream, base: str) -> str:
+def _unfolded(stream: Stream, base: str, read: _Read) -> str:
     """Return a query with a row for every member of the lists, or one row where a list is empty or absent."""
+    base = _with_texts(read, "_parsed", base)
     for name, path in stream.unfold.items():
         node, inner = _node(stream, path)
         members = f"CAST(json_extract({node}, {literal(json_path(inner) + '[*]')}) AS JSON[])"
@@ -150,6 +169,7 @@ def _unfolded(stream: Stream, base: str) -> str:
             f"(SELECT * EXCLUDE (_members), unnest(_members) AS {_member_of(name)}, "
             f"unnest(range(1, len(_members) + 1)) AS {_place_of(name)} FROM (SELECT *, {kept} AS _members FROM {base}))"
         )
+        base = _with_texts(read, _member_of(name), base)
     return base
 
 
@@ -173,7 +193,7 @@ def _unreadable(stream: Stream) -> str:
     )
 
 
-def _field(stream: Stream, name: str, place: int, wanted: str, available: Sequence[str]) -> str:
+def _field(stream: Stream, name: str, place: int, wanted: str, available: Sequence[str], read: _Read) -> str:
     format_ = stream.format
     if format_.type in {"csv", "parquet", "w3c"}:
         return identifier(wanted) if wanted in available else "CAST(NULL AS VARCHAR)"
@@ -188,7 +208,9 @@ def _field(stream: Stream, name: str, place: int, wanted: str, available: Sequen
     node, path = _node(stream, wanted if wanted != name else origin)
     if path == "#":
         return f"CASE WHEN {node} IS NOT NULL THEN CAST({_place_of(origin.partition('.')[0])} AS VARCHAR) END"
-    return f"json_extract_string({node}, {literal(json_path(path))})"
+    paths = read.setdefault(node, [])
+    paths.append(json_path(path))
+    return f"{_texts_of(node)}[{len(paths)}]"
 
 
 def _member(stream: Stream, member: Member) -> str:

@@ -89,3 +89,24 @@ def test_a_table_that_cannot_be_read_to_its_end_changes_nothing(tmp_path):
 
     after = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert after == before
+
+
+@pytest.mark.parametrize(
+    ("connector", "name", "field"), [("segment", "events", "messageId"), ("genesys", "conversations", "conversationId")]
+)
+def test_long_records_of_json_are_mapped_within_little_memory(tmp_path, connector, name, field):
+    sample = connector_folder(connector) / f"sample/{name}.jsonl"
+    record = json.loads(sample.read_text(encoding="utf-8").splitlines()[0])
+    lines = [json.dumps(record | {field: f"r{number}", "note": f"{number} " * 8_000}) for number in range(400)]
+    (tmp_path / "long").mkdir()
+    (tmp_path / f"long/{name}.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    (tmp_path / "short").mkdir()
+    (tmp_path / f"short/{name}.jsonl").write_text(json.dumps(record), encoding="utf-8")
+
+    def events(folder, memory):
+        config = SourceConfig.model_validate({"connector": connector, "path": folder})
+        given = {"timezone": None, "region": None, "key": None, "base": tmp_path, "threads": 2}
+        return ingest_sources({"s": config}, out=tmp_path / "out", memory=memory, **given)["events"]
+
+    # Fourteen megabytes; each function that parses them took as much again, several times over.
+    assert events("long", "200MB") == 400 * events("short", "200MB") > 0

@@ -7,6 +7,10 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from journeymining.ingest import raw
 from journeymining.ingest.pull import pull_source
 from journeymining.ingest.sources import SourceConfig
 
@@ -38,3 +42,16 @@ def test_records_and_their_folders_are_on_the_disk_before_the_state_names_them(t
     assert {str(stream), str(batch), str(batch / "00000.parquet")} <= set(done[:named])
     assert Path(done[named - 1]).name.endswith("state.json")
     assert done[named + 1] == str(tmp_path / "raw/shop")
+
+
+def test_a_row_group_is_cut_by_its_bytes_where_records_are_long(tmp_path, monkeypatch):
+    monkeypatch.setattr(raw, "BYTES", 1_000)
+    given = []
+
+    with raw.RawWriter(tmp_path, given.append) as writer:
+        for text in ("a" * 600, "b" * 600, "c" * 10):
+            writer.write(pa.record_batch({"line": [text]}))
+
+    read = pq.ParquetFile(tmp_path / "00000.parquet").metadata
+    assert [read.row_group(place).num_rows for place in range(read.num_row_groups)] == [2, 1]
+    assert [table.num_rows for table in given] == [2, 1]
