@@ -346,15 +346,26 @@ def newest_sql(fields: str, names: Sequence[str], key: Sequence[str] | None, *, 
 
 def ranked_sql(files: Sequence[Path], *, cursor: bool) -> str:
     """Return SQL of raw batches whose ``_file`` is the batch and whose ``_line`` is the rank of the cursor."""
-    listed = ", ".join(literal(str(path)) for path in files)
-    # As `journeymining.ingest.remote.rank`: texts, then numbers, then times, and nothing (0) before all of them.
-    number, moment = f"try_cast({CURSOR} AS DECIMAL(38, 9))", f"try_cast({CURSOR} AS TIMESTAMPTZ)"
-    kind = f"CASE WHEN {number} IS NOT NULL THEN 1 WHEN {moment} IS NOT NULL THEN 2 ELSE 0 END"
-    ranks = f"dense_rank() OVER (ORDER BY {kind}, {number}, {moment}, {CURSOR} NULLS FIRST)"
-    rank_ = f"CASE WHEN {CURSOR} IS NULL THEN 0 ELSE {ranks} END"
-    line = rank_ if cursor else "CAST(0 AS BIGINT)"
+    line = _RANK if cursor else "CAST(0 AS BIGINT)"
     excluded = f"filename, {CURSOR}" if cursor else "filename"
     return (
         f"(SELECT * EXCLUDE ({excluded}) REPLACE (parse_path(filename)[-2] AS {FILE}, {line} AS {LINE}) "
-        f"FROM read_parquet([{listed}], union_by_name = true, filename = true))"
+        f"FROM read_parquet([{_listed(files)}], union_by_name = true, filename = true))"
     )
+
+
+def ranks_sql(files: Sequence[Path]) -> str:
+    """Return SQL of the ranks that `ranked_sql` gives: a row per ``cursor``, with its ``rank``."""
+    distinct = f"SELECT DISTINCT {CURSOR} FROM read_parquet([{_listed(files)}], union_by_name = true)"
+    return f"SELECT {CURSOR} AS cursor, {_RANK} AS rank FROM ({distinct}) WHERE {CURSOR} IS NOT NULL"
+
+
+def _listed(files: Sequence[Path]) -> str:
+    return ", ".join(literal(str(path)) for path in files)
+
+
+# As `journeymining.ingest.remote.rank`: texts, then numbers, then times, and nothing (0) before all of them.
+_NUMBER, _MOMENT = f"try_cast({CURSOR} AS DECIMAL(38, 9))", f"try_cast({CURSOR} AS TIMESTAMPTZ)"
+_KIND = f"CASE WHEN {_NUMBER} IS NOT NULL THEN 1 WHEN {_MOMENT} IS NOT NULL THEN 2 ELSE 0 END"
+_DENSE = f"dense_rank() OVER (ORDER BY {_KIND}, {_NUMBER}, {_MOMENT}, {CURSOR} NULLS FIRST)"
+_RANK = f"CASE WHEN {CURSOR} IS NULL THEN 0 ELSE {_DENSE} END"

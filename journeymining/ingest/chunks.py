@@ -21,6 +21,7 @@ from journeymining.ingest.landing import ahead
 from journeymining.ingest.raw import BYTES, GROUP
 from journeymining.ingest.readers import FILE, LINE, PROBLEM, TEXT
 from journeymining.ingest.records import column, fields_sql, is_plain, joined_sql, value_sql
+from journeymining.ingest.remote import CURSOR
 from journeymining.ingest.seen import Seen
 from journeymining.ingest.values import literal
 
@@ -235,20 +236,35 @@ def _parsed_table(source: Source, stream: Stream, table: pa.Table) -> pa.Table:
     return pa.concat_tables([queried(source.db, table.slice(first, rows), query) for first in slices])
 
 
-def _store_parsed(source: Source, name: str, stream: Stream, files: list[Path]) -> str:
+def _store_parsed(source: Source, name: str, stream: Stream, tables: Iterator[pa.Table]) -> str:
     """Write the fields of JSON records, a portion at a time, and return SQL that reads them."""
-    path = source.parquet(f"fields-{name}")
+    path = source.parquet(f"parsed-{name}")
     path.parent.mkdir(parents=True, exist_ok=True)
     texts = [(column_name, pa.string()) for column_name in (PROBLEM, *(f"f:{field}" for field in stream.names))]
     schema = pa.schema([(FILE, pa.string()), (LINE, pa.int64()), *texts])
     with pq.ParquetWriter(path, schema, compression="snappy") as writer:
-        for table in ahead(table for file in files for table in read_portions(file)):
+        for table in ahead(tables):
             plain = [
                 one.cast(one.type.value_type) if pa.types.is_dictionary(one.type) else one for one in table.columns
             ]
             found = _parsed_table(source, stream, pa.table(plain, names=table.column_names))
             writer.write_table(found.select(schema.names).cast(schema))
     return f"read_parquet({literal(str(path))})"
+
+
+def _ranked(files: list[Path], ranks: pa.Table) -> Iterator[pa.Table]:
+    """Yield raw records of batches, a portion at a time, as `journeymining.ingest.batches.ranked_sql` has them."""
+    for file in files:
+        for table in read_portions(file):
+            columns = {one: table.column(one) for one in table.column_names}
+            cursor = columns.pop(CURSOR, None)
+            columns[FILE] = pa.repeat(pa.scalar(file.parent.name), table.num_rows)
+            columns[LINE] = pa.array(np.zeros(table.num_rows, np.int64))
+            if cursor is not None:
+                texts = cursor.cast(pa.string()) if pa.types.is_dictionary(cursor.type) else cursor
+                places = pc.index_in(texts, ranks.column("cursor"))
+                columns[LINE] = pc.fill_null(ranks.column("rank").take(places), 0)
+            yield pa.table(columns)
 
 
 class Repeats:
@@ -272,8 +288,7 @@ class Repeats:
 
 def stored_fields(source: Source, name: str) -> str:
     """Write the fields of a stream's raw records, and return SQL that reads them; a stream without files has none."""
-    from journeymining.ingest.batches import newest_sql, ranked_sql
-    from journeymining.ingest.remote import CURSOR
+    from journeymining.ingest.batches import newest_sql, ranked_sql, ranks_sql
 
     stream = source.connector.streams[name]
     files = source.files(name)
@@ -284,10 +299,16 @@ def stored_fields(source: Source, name: str) -> str:
     raw = raw_sql(files)
     available = [row[0] for row in source.rows(f"DESCRIBE SELECT * FROM {raw}")]
     if source.config.from_files and stream.format.type == "json_lines":
-        return _store_parsed(source, name, stream, files)
+        return _store_parsed(source, name, stream, (table for file in files for table in read_portions(file)))
     if source.config.from_files:
         return source.store(f"fields-{name}", fields_sql(stream, raw, available, source.config))
-    query = fields_sql(stream, ranked_sql(files, cursor=CURSOR in available), available, source.config)
+    cursor = CURSOR in available
+    if stream.format.type == "json_lines":
+        nothing = "SELECT CAST(NULL AS VARCHAR) AS cursor, CAST(0 AS BIGINT) AS rank WHERE false"
+        ranks = source.db.sql(ranks_sql(files) if cursor else nothing).to_arrow_table()
+        query = f"SELECT * FROM {_store_parsed(source, name, stream, _ranked(files, ranks))}"
+    else:
+        query = fields_sql(stream, ranked_sql(files, cursor=cursor), available, source.config)
     # What identifies a record only after others were joined to it cannot tell two versions of it.
     own = stream.key != "content" and not stream.collapse and set(stream.key) <= set(stream.names)
     key = [column(field) for field in stream.key] if own else None
