@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -110,7 +111,11 @@ def map_streams(
     import shutil
 
     # Packing what is done and mapping what comes next go on at the same time.
-    with connect(work, memory, threads) as db, ThreadPoolExecutor(max_workers=1) as writers:
+    with (
+        _enough(memory, place),
+        connect(work, memory, threads) as db,
+        ThreadPoolExecutor(max_workers=1) as writers,
+    ):
         source = Source(name, connector, config, raw, work, zone, region, key, place, db, writers, landings or {})
         stored = _stored(source)
         for stream in stored:
@@ -134,6 +139,20 @@ def map_streams(
     shutil.rmtree(work / "steps", ignore_errors=True)
     shutil.rmtree(work / "spill", ignore_errors=True)
     return {**_totals(streams), "streams": streams}
+
+
+@contextmanager
+def _enough(memory: str, place: Place) -> Iterator[None]:
+    """Say what is wrong where the memory of mapping is not enough: what is large spills, but for a single record."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.OutOfMemoryException:
+        raise place.input_error(
+            f"records do not fit into the {memory} of memory they are mapped in. Is one of them very long? "
+            "One record may have about 20 MB."
+        ) from None
 
 
 def _totals(streams: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:

@@ -110,3 +110,14 @@ def test_long_records_of_json_are_mapped_within_little_memory(tmp_path, connecto
 
     # Fourteen megabytes; each function that parses them took as much again, several times over.
     assert events("long", "200MB") == 400 * events("short", "200MB") > 0
+
+
+def test_a_record_that_is_too_long_is_said_in_one_line(tmp_path):
+    sample = connector_folder("segment") / "sample/events.jsonl"
+    record = json.loads(sample.read_text(encoding="utf-8").splitlines()[0])
+    (tmp_path / "events.jsonl").write_text(json.dumps(record | {"note": "x" * (20 << 20)}), encoding="utf-8")
+    config = SourceConfig.model_validate({"connector": "segment", "path": "events.jsonl"})
+    given = {"timezone": None, "region": None, "key": None, "base": tmp_path, "out": tmp_path / "out"}
+
+    with pytest.raises(InputError, match="records do not fit into the 100MB of memory"):
+        ingest_sources({"s": config}, memory="100MB", **given)
