@@ -31,7 +31,7 @@ CODED = pa.dictionary(pa.int32(), pa.string())
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
 _OPENERS: dict[str, Callable[[Path, str], Any]] = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}
 _UNREAD = {b"PK\x03\x04": "zip", b"\x28\xb5\x2f\xfd": "zstd", b"\x1f\x9d": "compress", b"7z\xbc\xaf": "7z"}
-_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
+_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8"}
 _REPLACED = "\ufffd".encode()
 
 
@@ -46,22 +46,36 @@ def blocks(file: Path, encoding: str, times: int = 1) -> Iterator[bytes]:
 
     Its byte order mark tells more than the encoding that is said. Bytes that are no text become U+FFFD.
     """
+    said, marked = encoding_of(file, encoding)
     with _unpacked(file) as binary:
-        start = binary.read(3)
-        binary.seek(0)
-        said = next((name for magic, name in _MARKS.items() if start.startswith(magic)), encoding)
-        try:
-            plain = codecs.lookup(said).name in {"utf-8", "utf-8-sig"}
-        except LookupError:
-            raise InputError(f"{file}: unknown encoding '{encoding}'. Known are utf-8, latin-1, cp1252 ...") from None
-        if plain:
-            if said == "utf-8-sig" and start == codecs.BOM_UTF8:
-                binary.read(3)
+        if said == "utf-8":
+            if marked:
+                binary.read(len(codecs.BOM_UTF8))
             while block := binary.read(times * SIZE):
                 yield _as_text(block if block.endswith(b"\n") else block + binary.readline())
             return
         with io.TextIOWrapper(binary, encoding=said, errors="replace", newline="") as text:
             yield from _whole_lines(lambda: text.read(times * SIZE).encode())
+
+
+def encoding_of(file: Path, encoding: str) -> tuple[str, bool]:
+    """Return the encoding of a file, which its byte order mark tells better than what is said, and if it has one.
+
+    Raises
+    ------
+    InputError
+        If the encoding that is said is unknown.
+    """
+    with _unpacked(file) as binary:
+        start = binary.read(3)
+    for mark, name in _MARKS.items():
+        if start.startswith(mark):
+            return name, True
+    try:
+        known = codecs.lookup(encoding).name
+    except LookupError:
+        raise InputError(f"{file}: unknown encoding '{encoding}'. Known are utf-8, latin-1, cp1252 ...") from None
+    return ("utf-8" if known in {"utf-8", "utf-8-sig"} else encoding), False
 
 
 def packing(file: Path) -> str | None:

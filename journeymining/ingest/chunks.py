@@ -236,9 +236,19 @@ def _parsed_table(source: Source, stream: Stream, table: pa.Table) -> pa.Table:
     return pa.concat_tables([queried(source.db, table.slice(first, rows), query) for first in slices])
 
 
-def _store_parsed(source: Source, name: str, stream: Stream, tables: Iterator[pa.Table]) -> str:
+def raw_fields(source: Source, name: str, files: list[Path], label: str) -> str:
+    """Return SQL of the fields of raw files; those of JSON are parsed, a portion at a time, and written first."""
+    stream = source.connector.streams[name]
+    if stream.format.type == "json_lines":
+        return _store_parsed(source, f"{label}-{name}", stream, (one for file in files for one in read_portions(file)))
+    raw = raw_sql(files)
+    available = [row[0] for row in source.rows(f"DESCRIBE SELECT * FROM {raw}")]
+    return f"({fields_sql(stream, raw, available, source.config)})"
+
+
+def _store_parsed(source: Source, label: str, stream: Stream, tables: Iterator[pa.Table]) -> str:
     """Write the fields of JSON records, a portion at a time, and return SQL that reads them."""
-    path = source.parquet(f"parsed-{name}")
+    path = source.parquet(label)
     path.parent.mkdir(parents=True, exist_ok=True)
     texts = [(column_name, pa.string()) for column_name in (PROBLEM, *(f"f:{field}" for field in stream.names))]
     schema = pa.schema([(FILE, pa.string()), (LINE, pa.int64()), *texts])
@@ -296,17 +306,15 @@ def stored_fields(source: Source, name: str) -> str:
         items = ", ".join(f"CAST(NULL AS VARCHAR) AS {column(field)}" for field in stream.names)
         ours = f"CAST(NULL AS VARCHAR) AS {FILE}, CAST(NULL AS BIGINT) AS {LINE}, CAST(NULL AS VARCHAR) AS {PROBLEM}"
         return source.store(f"fields-{name}", f"SELECT {ours}, {items} WHERE false")
-    raw = raw_sql(files)
-    available = [row[0] for row in source.rows(f"DESCRIBE SELECT * FROM {raw}")]
-    if source.config.from_files and stream.format.type == "json_lines":
-        return _store_parsed(source, name, stream, (table for file in files for table in read_portions(file)))
     if source.config.from_files:
-        return source.store(f"fields-{name}", fields_sql(stream, raw, available, source.config))
+        found = raw_fields(source, name, files, "parsed")
+        return found if stream.format.type == "json_lines" else source.store(f"fields-{name}", found)
+    available = [row[0] for row in source.rows(f"DESCRIBE SELECT * FROM {raw_sql(files)}")]
     cursor = CURSOR in available
     if stream.format.type == "json_lines":
         nothing = "SELECT CAST(NULL AS VARCHAR) AS cursor, CAST(0 AS BIGINT) AS rank WHERE false"
         ranks = source.db.sql(ranks_sql(files) if cursor else nothing).to_arrow_table()
-        query = f"SELECT * FROM {_store_parsed(source, name, stream, _ranked(files, ranks))}"
+        query = f"SELECT * FROM {_store_parsed(source, f'parsed-{name}', stream, _ranked(files, ranks))}"
     else:
         query = fields_sql(stream, ranked_sql(files, cursor=cursor), available, source.config)
     # What identifies a record only after others were joined to it cannot tell two versions of it.

@@ -8,8 +8,7 @@ from __future__ import annotations
 from math import exp, lgamma
 from typing import TYPE_CHECKING, Any
 
-from journeymining.ingest.chunks import raw_sql
-from journeymining.ingest.records import fields_sql
+from journeymining.ingest.chunks import raw_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -82,9 +81,7 @@ def last_batch_fields(source: Source, name: str) -> str | None:
     last = [file for file in files if file.parent == files[-1].parent]
     if len(last) == len(files):
         return None
-    raw = raw_sql(last)
-    available = [row[0] for row in source.rows(f"DESCRIBE SELECT * FROM {raw}")]
-    return fields_sql(source.connector.streams[name], raw, available, source.config)
+    return raw_fields(source, name, last, "last")
 
 
 def absent_fields(values: Mapping[str, Mapping[str, int]]) -> list[str]:
@@ -143,9 +140,11 @@ def compare_fields(sources: Mapping[str, Any], before: Mapping[str, Any]) -> Non
 
 def _emptied(source: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, int]:
     """Return the streams that had records before and have none, with the number that they had."""
-    known = {stream: counts["records"] for stream, counts in before.get("streams", {}).items()}
-    known = {**before.get("streams_emptied", {}), **known}
-    return {stream: records for stream, records in known.items() if stream not in source["streams"]}
+    had = {stream: counts["records"] for stream, counts in before.get("streams", {}).items()}
+    had = {**before.get("streams_emptied", {}), **had}
+    # A connector may have lost a stream as well.
+    still = {*source.get("absent_streams", ()), *source.get("files", ()), *source.get("pulled", ())}
+    return {stream: records for stream, records in had.items() if stream in still - source["streams"].keys()}
 
 
 def _counts(one: Mapping[str, Any]) -> dict[str, int]:

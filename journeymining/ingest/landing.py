@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from journeymining.ingest.raw import RawWriter
@@ -83,8 +83,8 @@ class Landing:
             pass
 
 
-def ahead(items: Iterator[Item], most: int = 1) -> Iterator[Item]:
-    """Yield items while those that follow, at most so many, are made in a thread of their own.
+def ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """Yield items while the one that follows is made in a thread of its own.
 
     Examples
     --------
@@ -92,10 +92,10 @@ def ahead(items: Iterator[Item], most: int = 1) -> Iterator[Item]:
     ['a', 'b', 'c']
     """
     with ThreadPoolExecutor(max_workers=1) as pool:
-        waiting: deque[Future[Item]] = deque(pool.submit(next, items, _END) for _ in range(most))
         try:
-            while (item := waiting.popleft().result()) is not _END:
-                waiting.append(pool.submit(next, items, _END))
+            following = pool.submit(next, items, _END)
+            while (item := following.result()) is not _END:
+                following = pool.submit(next, items, _END)
                 yield item
         finally:
             # Who stops early, or fails, leaves no file open.

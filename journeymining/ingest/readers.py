@@ -27,7 +27,18 @@ import pyarrow.parquet as pq
 
 from journeymining.database import connect
 from journeymining.exceptions import InputError
-from journeymining.ingest.blocks import CODED, LARGE, blocks, fields, line_count, lines, packing, replaced, smaller
+from journeymining.ingest.blocks import (
+    CODED,
+    LARGE,
+    blocks,
+    encoding_of,
+    fields,
+    line_count,
+    lines,
+    packing,
+    replaced,
+    smaller,
+)
 from journeymining.ingest.coded import one_chunk
 from journeymining.ingest.shortcuts import SHORTCUTS
 from journeymining.ingest.values import identifier, literal
@@ -113,7 +124,7 @@ def records(
             batches = _lines(file, format_, landed)
         for batch in batches:
             yield batch.append_column(FILE, _same(name, batch.num_rows))
-    except (OSError, EOFError, lzma.LZMAError, zlib.error, csv.Error, pa.ArrowInvalid) as error:
+    except (OSError, EOFError, lzma.LZMAError, zlib.error, csv.Error, pa.ArrowInvalid, duckdb.Error) as error:
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"{file}: cannot be read as {format_.type.replace('_', ' ')} ({reason}).") from None
 
@@ -159,8 +170,10 @@ def _lines(file: Path, format_: Format, landed: Landed) -> Iterator[pa.RecordBat
 
 def _layout(file: Path, format_: Format) -> str | None:
     """Say in which way a file holds JSON that is not an object a line: as an array, or as objects over many lines."""
-    # DuckDB reads these; names it would take for patterns, and packings it does not know, are read by lines.
+    # DuckDB reads these; names it would take for patterns, packings and encodings it does not know, are read by lines.
     if any(character in str(file) for character in "*?[") or packing(file) not in {None, "gzip"}:
+        return None
+    if encoding_of(file, format_.encoding)[0] != "utf-8":
         return None
     first, _, rest = next(blocks(file, format_.encoding), b"").lstrip().partition(b"\n")
     if first.startswith(b"["):
@@ -183,8 +196,11 @@ def _document(file: Path, layout: str, landed: Landed) -> Iterator[pa.RecordBatc
                 yield _columns([batch.column(TEXT)], [TEXT], np.arange(first, first + batch.num_rows))
     except (duckdb.Error, OSError) as error:
         # What DuckDB says of the place holds nothing of the data.
-        place = re.search(r"at byte \d+ in record/value \d+", str(error))
-        raise InputError(f"{file}: is no JSON{f', {place[0]}' if place else ''}, or an object is over 16 MB.") from None
+        place = re.search(r"at byte \d+ in record/value \d+|maximum_object_size", str(error))
+        if place is None:
+            raise
+        what = "an object is over 16 MB" if place[0] == "maximum_object_size" else f"is no JSON, {place[0]}"
+        raise InputError(f"{file}: {what}.") from None
 
 
 def _split_lines(file: Path, format_: Format, landed: Landed) -> Iterator[pa.RecordBatch]:

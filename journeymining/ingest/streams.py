@@ -6,6 +6,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,8 +90,8 @@ def map_streams(
     config: SourceConfig,
     *,
     raw: Path,
-    landed: Mapping[str, Mapping[str, int]] | None = None,
-    landings: Mapping[str, Landing] | None = None,
+    landed: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
+    landings: Mapping[str, Landing] = MappingProxyType({}),
     work: Path,
     zone: str | None,
     region: str | None,
@@ -116,7 +117,7 @@ def map_streams(
         connect(work, memory, threads) as db,
         ThreadPoolExecutor(max_workers=1) as writers,
     ):
-        source = Source(name, connector, config, raw, work, zone, region, key, place, db, writers, landings or {})
+        source = Source(name, connector, config, raw, work, zone, region, key, place, db, writers, landings)
         stored = _stored(source)
         for stream in stored:
             if stream in source.landings:
@@ -124,11 +125,11 @@ def map_streams(
         fields = {stream: stored_fields(source, stream) for stream in stored}
         streams = {}
         for stream, spec in connector.streams.items():
-            if stream not in source.landings and not (landed or {})[stream]["records"]:
+            if stream not in source.landings and not landed[stream]["records"]:
                 continue
             mapping = _Mapping(source, stream, spec)
             mapping.run(fields)
-            counts = source.landings[stream].counts if stream in source.landings else dict((landed or {})[stream])
+            counts = source.landings[stream].counts if stream in source.landings else dict(landed[stream])
             if not counts["records"]:
                 continue
             if not config.from_files:
@@ -240,7 +241,7 @@ class _Mapping:
         rows, *found = self.source.rows(f"SELECT {items} FROM {fields} WHERE {PROBLEM} IS NULL")[0]
         self.field_values.add_counts(rows, dict(zip(names, found, strict=True)))
         if last := last_batch_fields(self.source, self.name):
-            rows, *found = self.source.rows(f"SELECT {items} FROM ({last}) WHERE {PROBLEM} IS NULL")[0]
+            rows, *found = self.source.rows(f"SELECT {items} FROM {last} WHERE {PROBLEM} IS NULL")[0]
             self.field_values.add_last(rows, dict(zip(names, found, strict=True)))
 
     def _read(self, source: Source, fields: Mapping[str, str]) -> Iterator[tuple[Portion, dict[str, Coded]]]:

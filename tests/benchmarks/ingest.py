@@ -4,9 +4,9 @@ Of access logs DuckDB reads lines, which is the least it can do, and in a furthe
 
 Run it from the checkout: ``python -m tests.benchmarks.ingest [LINES] [--rounds N]`` (default 1,000,000 lines, 3 rounds;
 10,000,000 need 5 GB of disk). Prints a line per format and round: seconds of the whole pull (landing, mapping,
-identifiers, tables), of the mapping alone and of DuckDB, as wall time and as time of processors, with their ratios, and
-the peak memory of the process that ingested. Read the ratios, of processor time where the machine does other work too.
-Nothing is asserted.
+identifiers, tables) and of DuckDB, as wall time and as time of processors, with their ratios, and the peak memory of
+the process that ingested. Read the ratios, of processor time where the machine does other work too. Nothing is
+asserted.
 """
 
 from __future__ import annotations
@@ -31,19 +31,12 @@ from journeymining.ingest.sources import SourceConfig
 def spent():
     used = resource.getrusage(resource.RUSAGE_SELF)
     return time.perf_counter(), used.ru_utime + used.ru_stime
-mapping = [0.0, 0.0]
-def timed(*given, **named):
-    begun = spent()
-    counts = map_streams(*given, **named)
-    mapping[:] = [now - before for now, before in zip(spent(), begun)]
-    return counts
-map_streams, streams.map_streams = streams.map_streams, timed
 begun = spent()
 config = {"source": SourceConfig.model_validate(json.loads(sys.argv[1]))}
 quality = ingest_sources(config, timezone="UTC", region="DE", key=b"0123456789abcdef", out=sys.argv[2])
 whole = [now - before for now, before in zip(spent(), begun)]
 peak = int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1])
-print(json.dumps([whole, mapping, quality["events"], peak / 1024]))
+print(json.dumps([whole, quality["events"], peak / 1024]))
 """
 
 PLAIN = """
@@ -144,15 +137,12 @@ def main(lines: int, rounds: int, cases: list[str]) -> None:
             for _ in range(rounds):
                 plain = json.loads(answer(PLAIN, str(file), folder, options))
                 given = json.dumps({**source, "path": str(file)})
-                whole, mapping, events, peak = json.loads(answer(INGEST, given, f"{folder}/out"))
+                whole, events, peak = json.loads(answer(INGEST, given, f"{folder}/out"))
                 wall, used = (f"{ours / theirs:.1f}" for ours, theirs in zip(whole, plain, strict=True))
-                mapped, mapped_used = (f"{ours / theirs:.1f}" for ours, theirs in zip(mapping, plain, strict=True))
                 print(
                     f"{name}: {lines:,} lines, {events:,} events, {lines / whole[0]:,.0f} rows/s; "
-                    f"wall {whole[0]:.1f} s, mapping {mapping[0]:.1f} s, DuckDB {plain[0]:.1f} s: "
-                    f"{wall} and {mapped} times; "
-                    f"processors {whole[1]:.1f} s, {mapping[1]:.1f} s, {plain[1]:.1f} s: "
-                    f"{used} and {mapped_used} times; peak {peak:,.0f} MB",
+                    f"wall {whole[0]:.1f} s, DuckDB {plain[0]:.1f} s: {wall} times; "
+                    f"processors {whole[1]:.1f} s, {plain[1]:.1f} s: {used} times; peak {peak:,.0f} MB",
                     flush=True,
                 )
 

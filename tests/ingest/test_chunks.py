@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import parse_qs, urlsplit
 
 import pyarrow.parquet as pq
 import pytest
@@ -121,3 +122,27 @@ def test_a_record_that_is_too_long_is_said_in_one_line(tmp_path):
 
     with pytest.raises(InputError, match="records do not fit into the 100MB of memory"):
         ingest_sources({"s": config}, memory="100MB", **given)
+
+
+def test_long_records_of_an_api_are_mapped_within_little_memory_pull_after_pull(tmp_path, serve):
+    sample = connector_folder("segment") / "sample/events.jsonl"
+    record = json.loads(sample.read_text(encoding="utf-8").splitlines()[0])
+    there = 200
+
+    def answer(handler):
+        start = int(parse_qs(urlsplit(handler.path).query).get("offset", ["0"])[0])
+        numbers = range(start, min(start + 50, there))
+        found = [record | {"messageId": f"r{one}", "seen": one, "note": f"{one} " * 8_000} for one in numbers]
+        return handler.reply({"results": found})
+
+    page = {"by": "offset", "parameter": "offset", "size": 50}
+    http = {"records": "results", "page": page, "cursor": "seen", "since": "since"}
+    config = SourceConfig.model_validate({"connector": "segment", "url": serve(answer), "http": http})
+    events = []
+    for there in (200, 1000):  # noqa: B007 - the server asks for it
+        given = {"timezone": None, "region": None, "key": None, "out": tmp_path / "out", "memory": "200MB"}
+        events.append(ingest_sources({"s": config}, **given)["events"])
+
+    # The second pull is a batch of its own, which is looked at by itself as well.
+    assert events == [200, 1000]
+    assert len(list((tmp_path / "out/raw/s").glob("*/*/*.parquet"))) == 2

@@ -355,3 +355,12 @@ def test_a_stream_that_lost_its_records_is_named_as_long_as_it_has_none(tmp_path
     assert list(drift_notes(empty)) == list(drift_notes(still)) == ["source 'desk', complaints: no record (before: 5)."]
     assert back["sources"]["desk"]["streams_emptied"] == {}
     assert list(drift_notes(back)) == ["source 'desk': in no record: kind (complaints, 2 records)."]
+
+
+def test_a_stream_that_the_connector_no_longer_has_is_not_missed():
+    before = {"desk": {"streams": {"calls": {"records": 3}, "mails": {"records": 4}}, "streams_emptied": {"chats": 5}}}
+    now = {"desk": {"streams": {}, "files": {}, "absent_streams": ["mails", "chats"]}}
+
+    compare_fields(now, before)
+
+    assert now["desk"]["streams_emptied"] == {"mails": 4, "chats": 5}

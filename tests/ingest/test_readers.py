@@ -227,3 +227,9 @@ def test_json_is_read_however_its_objects_stand(tmp_path, content, pack):
 
 def test_lines_that_are_arrays_are_no_array_of_records(tmp_path):
     assert [row["line"] for row in landed(tmp_path, b"[1]\n[2]\n", type="json_lines")[1]] == ["[1]", "[2]"]
+
+
+def test_an_array_in_another_encoding_is_read_by_lines(tmp_path):
+    _, rows = landed(tmp_path, json.dumps(OBJECTS).encode("utf-16"), type="json_lines")
+
+    assert [row["line"] for row in rows] == [json.dumps(OBJECTS)]
