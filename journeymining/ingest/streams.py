@@ -19,6 +19,7 @@ from journeymining.ingest.connection import SESSION, connect
 from journeymining.ingest.distinct import Converted, agent_hash, bot_mark, each, identifier_hashes
 from journeymining.ingest.drift import FieldValues, absent_fields, last_batch_fields
 from journeymining.ingest.hashes import ids as row_ids
+from journeymining.ingest.hashes import row_hashes
 from journeymining.ingest.landing import ahead
 from journeymining.ingest.mapping import SILENT_EFFORT, can_filter, rules_of
 from journeymining.ingest.readers import PROBLEM
@@ -183,7 +184,7 @@ class _Mapping:
         self.time_rules: Counter[str] = Counter()
         self.without: Counter[str] = Counter()
         self.field_values = FieldValues(stream.names)
-        self.seen = {kind: Seen() for kind in self.rules if kind != "records" and self._may_repeat(kind)}
+        self.seen = {kind: Seen() for kind in self.rules if self._may_repeat(kind)}
         kinds = {one: str(kind_of(one, rules)) for one, rules in stream.identifiers.items()}
         self.tables = Tables(source, name, stream, kinds)
         self.bots = Converted(each(bot_mark))
@@ -277,7 +278,7 @@ class _Mapping:
 
     def _judge(self, kind: str, portion: Portion, found: Candidates, pseudonyms: Mapping[str, Coded]) -> None:
         """Say of every candidate what becomes of it, count it and write it."""
-        again = self._repeated(kind, found)
+        again = self._repeated(kind, found, pseudonyms)
         left = found.out.there | again
         rejected = found.reason.there & ~left
         self.counts["candidates"] += len(found)
@@ -309,12 +310,20 @@ class _Mapping:
             self.tables.surveys(good, ids)
         self.tables.identifiers(good, ids, pseudonyms)
 
-    def _repeated(self, kind: str, found: Candidates) -> NDArray[np.bool_]:
-        """Say which good candidates have the id of an earlier one: a file copied, an export repeated."""
+    def _repeated(self, kind: str, found: Candidates, pseudonyms: Mapping[str, Coded]) -> NDArray[np.bool_]:
+        """Say which good candidates came before: a file copied, an export repeated.
+
+        An event or an answer by its id; a record that only links by all that it says, as a newer version may link more.
+        """
         repeated = np.zeros(len(found), bool)
         if kind in self.seen:
             good = ~(found.out.there | found.reason.there)
-            repeated[good] = self.seen[kind].add(found.hash[good]) > 0
+            keys = found.hash
+            if kind == "records":
+                said = {one: values.at(found.record) for one, values in pseudonyms.items()}
+                said |= {"time": found.columns["time_text"]}
+                keys = keys ^ row_hashes(self.source.db, said, len(found))
+            repeated[good] = self.seen[kind].add(keys[good]) > 0
         return repeated
 
     def _unreadable(self, portion: Portion) -> None:

@@ -119,10 +119,15 @@ def test_identifiers_of_records_that_only_link_and_were_exported_twice_count_onc
         (folder / name).write_text("Id,AccountId,Email\nc1,a1,a@x.org\n", encoding="utf-8")
     crm = {"connector": "salesforce", "path": "crm"}
 
+    (folder / "Contact-3.csv").write_text("Id,AccountId,Email\nc1,a1,b@x.org\n", encoding="utf-8")
+
     quality = pull(tmp_path, crm=crm)
 
-    assert quality["sources"]["crm"]["streams"]["Contact"]["identifiers"] == quality["identifiers"] == 3
-    assert sorted(row["kind"] for row in rows(tmp_path, "identifiers")) == ["account", "contact", "email"]
+    # The second file says nothing new; the third links another address to the same contact.
+    counts = quality["sources"]["crm"]["streams"]["Contact"]
+    assert (counts["candidates"], counts["linking_records"], counts["left_out"]) == (3, 2, {"duplicate": 1})
+    assert counts["identifiers"] == quality["identifiers"] == 4
+    assert sorted(row["kind"] for row in rows(tmp_path, "identifiers")) == ["account", "contact", "email", "email"]
 
 
 def test_records_that_only_link_are_filtered(tmp_path):
